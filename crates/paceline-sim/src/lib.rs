@@ -1,0 +1,1 @@
+//! The referee: a fake provider over HTTP, a seeded simulation, and the exam that every store must pass.
