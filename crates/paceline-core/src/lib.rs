@@ -36,6 +36,7 @@ mod demand;
 mod lane;
 mod ledger;
 mod limit;
+mod snapshot;
 mod time;
 
 pub use command::{
@@ -46,6 +47,7 @@ pub use demand::{Amounts, MAX_AMOUNT, Metric};
 pub use lane::{LaneSpec, ResourceSpec};
 pub use ledger::Ledger;
 pub use limit::{Algorithm, Boundaries, Counting, Lanes, LimitSpec, Member, SpecError};
+pub use snapshot::{Binding, Explanation, LaneView, LimitView, PermitView, ResourceView, Snapshot};
 pub use time::{MAX_TICKS, Millis, NEVER};
 
 /// A name of the configuration or of a caller: cheap to clone, compared by content.
