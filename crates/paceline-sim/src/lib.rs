@@ -1,1 +1,3 @@
 //! The referee: a fake provider over HTTP, a seeded simulation, and the exam that every store must pass.
+
+pub mod judge;
