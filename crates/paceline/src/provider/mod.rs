@@ -1,8 +1,10 @@
-//! Profiles: how a provider counts, reserves, reports and refuses. Pure data and pure functions.
+//! Profiles: how a provider counts, reserves and settles. Pure data and pure functions.
 
-/// How one provider counts.
-#[derive(Debug, Clone)]
-pub struct Profile {
-    /// The provider's name, as in configurations.
-    pub name: String,
-}
+mod builtin;
+mod call;
+mod formula;
+mod profile;
+
+pub use call::{Call, Charges, Usage};
+pub use formula::{Formula, NotATerm, Quantity};
+pub use profile::{Profile, Reserve, Return, Rule, SubWindow, Windows};
