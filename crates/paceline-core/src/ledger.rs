@@ -1,84 +1,483 @@
-//! The ledger.
-use crate::*;
-use alloc::string::String;
+//! The ledger: one door to the state, and the step that everything happens in.
+
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
+
+use crate::command::{Command, Decision, LimitId, Outcome, ResourceId, SessionId, Target, TicketId, Usage};
+use crate::demand::{Amounts, Metric};
+use crate::hold::{Difference, Entry, Hold};
+use crate::lane::{Draws, Lane, Place, Resource};
+use crate::limit::{Limit, Pause};
+use crate::line::{Ticket, Turn};
+use crate::meter::signed;
+use crate::session::Sessions;
+use crate::slab::Slab;
+use crate::time::{Millis, NEVER, Now};
+use crate::{Name, Refusal};
+
+/// How many grants a step makes beyond those that an `Acquire` makes for itself.
+const GRANTS: u32 = 64;
+
+/// How many tickets and holds a step ends because of something that happened earlier.
+const LOOKS: u32 = 64;
+
+/// How many metrics a ledger knows at most.
+const METRICS: usize = 1_000;
+
 /// The state of one account: limits, the line, permits and sessions, changed by commands alone.
+///
+/// # Time
+///
+/// Every step is told the store's clock. The ledger's own clock advances by what that advanced since the last step,
+/// and by nothing where it went back. Only the boundaries of fixed windows are compared with the store's clock itself.
+///
+/// # Steps
+///
+/// A step expires sessions, ends up to 64 tickets and holds of dead sessions, purges and configurations, and then
+/// carries out its commands, each followed by a walk over the heads of the lanes. It grants at most 64 tickets beyond
+/// those that an `Acquire` is granted itself; while there is more to do, [`next_wakeup`](Self::next_wakeup) is 0.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger {}
+pub struct Ledger {
+    pub(crate) now: Now,
+    pub(crate) started: bool,
+    pub(crate) generations: u64,
+    pub(crate) arrivals: u64,
+    /// V: the largest virtual time at which a grant was made.
+    pub(crate) virtual_time: u64,
+    pub(crate) metrics: Vec<Name>,
+    pub(crate) limits: Vec<Limit>,
+    pub(crate) limit_names: BTreeMap<Name, u32>,
+    pub(crate) resources: Vec<Resource>,
+    pub(crate) resource_names: BTreeMap<Name, u32>,
+    pub(crate) lanes: Slab<Lane>,
+    /// The lanes in which somebody waits, in no order.
+    pub(crate) waiting: Vec<u32>,
+    pub(crate) tickets: Slab<Ticket>,
+    pub(crate) holds: Slab<Hold>,
+    /// Where a ticket is: in line, or held.
+    pub(crate) spots: BTreeMap<TicketId, Spot>,
+    pub(crate) sessions: Sessions,
+    pub(crate) sweep: Option<Sweep>,
+    pub(crate) decisions: VecDeque<Decision>,
+    pub(crate) grants_left: u32,
+    pub(crate) looks_left: u32,
+    /// The step ended with something left to do.
+    pub(crate) more: bool,
+    /// The number of the last walk, by which what was set aside in earlier ones is void.
+    pub(crate) walks: u64,
+    pub(crate) turns_kept: Vec<Turn>,
+    pub(crate) asides: Vec<(u32, i64)>,
+    entries_kept: Vec<Vec<Entry>>,
+    due: Option<Option<Millis>>,
+}
+
+/// Where a ticket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spot {
+    Waits(u32),
+    Held(u32),
+}
+
+/// A look at every ticket that waits, some each step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sweep {
+    /// Tickets that arrived later were looked at when they came.
+    pub(crate) until: u64,
+    /// The last ticket that was looked at: its resource, its lane, its place there.
+    pub(crate) after: Option<(Name, Option<Name>, Place)>,
+}
+
 impl Ledger {
     /// Returns an empty ledger.
     pub fn new() -> Self {
         Self::default()
     }
-    /// Applies one command: a step of its own. `now`: the store's clock, milliseconds since the Unix epoch.
+
+    /// Applies one command: a step of its own. `now` is the store's clock in milliseconds since the Unix epoch.
     pub fn apply(&mut self, now: Millis, command: Command) -> Outcome {
-        let _ = (now, command);
-        unimplemented!()
+        self.begin(now);
+        self.carry_out(command)
     }
-    /// Applies a batch as one step, an outcome a command.
+
+    /// Applies a batch as one step, and returns an outcome for each command.
     pub fn batch(&mut self, now: Millis, commands: impl IntoIterator<Item = Command>) -> Vec<Outcome> {
-        let _ = now;
-        let _ = commands.into_iter();
-        unimplemented!()
+        let mut commands = commands.into_iter().peekable();
+        if commands.peek().is_none() {
+            self.tick(now);
+            return Vec::new();
+        }
+        self.begin(now);
+        commands.map(|command| self.carry_out(command)).collect()
     }
-    /// A step without a command: does what is due.
+
+    /// Does what is due: a step without a command.
     pub fn tick(&mut self, now: Millis) {
-        let _ = now;
+        self.begin(now);
+        self.walk(None);
     }
-    /// After how many milliseconds from the last step something changes without a command; `None`: never.
+
+    /// Returns after how many milliseconds from the last step something changes without a command, `None` if that
+    /// takes a command.
     pub fn next_wakeup(&mut self) -> Option<Millis> {
-        None
+        if let Some(due) = self.due {
+            return due;
+        }
+        let due = if self.more || self.sweep.is_some() || !self.sessions.dead.is_empty() {
+            Some(0)
+        } else {
+            let head = if self.waiting.is_empty() { NEVER } else { self.plan() };
+            let session = self.sessions.wakeup(self.now.clock).unwrap_or(NEVER);
+            Some(head.min(session)).filter(|due| *due != NEVER)
+        };
+        self.due = Some(due);
+        due
     }
+
     /// Takes the decisions on waiting tickets since the last call, oldest first.
     pub fn drain(&mut self) -> impl Iterator<Item = Decision> + '_ {
-        core::iter::empty()
+        self.decisions.drain(..)
     }
-    /// The resource of this name.
+
+    /// Returns the resource of this name.
     pub fn resource(&self, name: &str) -> Option<ResourceId> {
-        let _ = name;
-        None
+        let number = *self.resource_names.get(name)?;
+        self.resources.get(number as usize).filter(|resource| !resource.gone).map(|_| ResourceId(number))
     }
-    /// The limit of this name.
+
+    /// Returns the limit of this name.
     pub fn limit(&self, name: &str) -> Option<LimitId> {
-        let _ = name;
-        None
+        let number = *self.limit_names.get(name)?;
+        self.limits
+            .get(number as usize)
+            .filter(|limit| !limit.spec.members.is_empty())
+            .map(|_| LimitId(number))
     }
-    /// The metric of this name, made known if it was not. `None` above 1,000 metrics.
+
+    /// Returns the metric of this name, made known if it was not; `None` when 1,000 are known already.
     pub fn metric(&mut self, name: &str) -> Option<Metric> {
-        let _ = name;
-        None
+        if let Some(metric) = Metric::known(name) {
+            return Some(metric);
+        }
+        let known = Metric::KNOWN.len();
+        let at = self.metrics.iter().position(|metric| **metric == *name);
+        let at = at.map_or(self.metrics.len(), |at| at);
+        if at == self.metrics.len() {
+            if known + at >= METRICS {
+                return None;
+            }
+            self.metrics.push(name.into());
+        }
+        u16::try_from(known + at).ok().map(Metric)
     }
-    /// The name of a metric of this ledger.
+
+    /// Returns the name of a metric of this ledger.
     pub fn metric_name(&self, metric: Metric) -> &str {
-        let _ = metric;
-        ""
+        let known = Metric::KNOWN.get(metric.index()).copied();
+        let at = metric.index().wrapping_sub(Metric::KNOWN.len());
+        known.or_else(|| self.metrics.get(at).map(|name| &**name)).unwrap_or("")
     }
-    /// The whole state as canonical text, a line an entity, sorted.
-    pub fn dump(&mut self) -> String {
-        String::new()
+
+    /// Begins a step: time passes, what is overdue is marked, and some of what was marked is done.
+    pub(crate) fn begin(&mut self, now: Millis) {
+        let gap = if self.started { now.saturating_sub(self.now.wall) } else { 0 };
+        let clock = if self.started { self.now.clock + gap } else { now };
+        self.now = Now { clock, wall: now };
+        self.started = true;
+        self.due = None;
+        self.more = false;
+        self.grants_left = GRANTS;
+        self.looks_left = LOOKS;
+        self.sessions.forgive(clock, gap);
+        self.expire();
+        self.sweep_sessions();
+        self.sweep_line();
     }
-    /// Views for people, brought up to `now`.
-    pub fn snapshot(&mut self, now: Millis) -> Snapshot {
-        let _ = now;
-        Snapshot::default()
+
+    fn expire(&mut self) {
+        for _ in 0..LOOKS {
+            let Some(id) = self.sessions.overdue(self.now.clock) else { return };
+            self.sessions.kill(id);
+        }
+        self.more |= self.sessions.overdue(self.now.clock).is_some();
     }
-    /// Says whether this demand would go now, and if not, why; changes nothing.
-    pub fn explain(
+
+    fn carry_out(&mut self, command: Command) -> Outcome {
+        self.due = None;
+        let outcome = match command {
+            Command::Acquire(acquire) => return self.acquire(acquire),
+            Command::Settle { permit, usage } => self.settle(permit, &usage),
+            Command::Cancel { ticket } => self.cancel(ticket),
+            Command::Amend { permit, reserve } => self.amend(permit, &reserve),
+            Command::Record { resource, lane, usage } => self.record(resource, lane.as_deref(), &usage),
+            Command::Touch { session, time_out } => self.touch(session, time_out),
+            Command::Transfer { permit, to, time_out } => self.transfer(permit, to, time_out),
+            Command::Observe { limit, remaining, amount } => self.observe(limit, remaining, amount),
+            Command::Pause { target, lasting, refuse } => self.pause(target, lasting, refuse),
+            Command::Resume { target } => self.resume(target),
+            Command::Purge { resource, lane } => self.purge(resource, lane.as_deref()),
+            Command::Configure(configuration) => self.configure(*configuration),
+            Command::Close { session } => self.close(session),
+        };
+        self.walk(None);
+        outcome
+    }
+
+    fn touch(&mut self, session: SessionId, time_out: Option<Millis>) -> Outcome {
+        if self.sessions.touch(self.now.clock, session, time_out) { Outcome::Done } else { Outcome::Expired }
+    }
+
+    fn close(&mut self, session: SessionId) -> Outcome {
+        if self.sessions.kill(session) { Outcome::Done } else { Outcome::Expired }
+    }
+
+    fn settle(&mut self, permit: TicketId, usage: &Usage) -> Outcome {
+        match self.spots.get(&permit) {
+            Some(Spot::Held(hold)) => {
+                let Difference { returned, charged } = self.end_hold(*hold, usage);
+                Outcome::Settled { returned, charged }
+            }
+            _ => Outcome::Over,
+        }
+    }
+
+    fn cancel(&mut self, ticket: TicketId) -> Outcome {
+        match self.spots.get(&ticket).copied() {
+            Some(Spot::Waits(waiting)) => {
+                if let Some(ticket) = self.dequeue(waiting) {
+                    self.forget_lanes_of(ticket.lane);
+                }
+                Outcome::Cancelled
+            }
+            Some(Spot::Held(_)) => self.settle(ticket, &Usage::Nothing),
+            None => Outcome::Over,
+        }
+    }
+
+    /// Gives a ticket its permit: all limits are charged at once.
+    pub(crate) fn grant(
         &mut self,
-        now: Millis,
-        resource: ResourceId,
-        lane: Option<&str>,
-        demand: &Amounts,
-    ) -> Option<Explanation> {
-        let _ = (now, resource, lane, demand);
-        None
+        id: TicketId,
+        lane: u32,
+        named: Option<Name>,
+        draws: Option<Vec<u32>>,
+        demand: Amounts,
+    ) {
+        self.weigh(lane, &demand);
+        let mut entries = self.entries_kept.pop().unwrap_or_default();
+        let Some(lane) = self.lanes.get(lane) else { return };
+        let limits = draws.as_deref().unwrap_or(&lane.draws.limits);
+        for number in limits {
+            let Some(limit) = self.limits.get_mut(*number as usize) else { continue };
+            limit.bring(self.now);
+            let note = limit.reserve(self.now, signed(demand.amount(limit.metric)));
+            entries.push(Entry { limit: *number, generation: limit.generation, note });
+        }
+        let resource = lane.resource;
+        if let Some(resource) = self.resources.get_mut(resource as usize) {
+            resource.in_flight += 1;
+        }
+        let hold = Hold {
+            id,
+            owner: id.session,
+            resource,
+            lane: named,
+            since: self.now.clock,
+            reserved: demand,
+            extra: Amounts::new(),
+            entries,
+        };
+        let hold = self.holds.insert(hold);
+        self.spots.insert(id, Spot::Held(hold));
     }
-    /// The permits that are out, by id (so by session, then by number).
-    pub fn permits(&self) -> impl Iterator<Item = PermitView> + '_ {
-        core::iter::empty()
+
+    /// Ends a permit by the table of settlement.
+    pub(crate) fn end_hold(&mut self, hold: u32, usage: &Usage) -> Difference {
+        let Some(mut hold) = self.holds.take(hold) else { return Difference::default() };
+        self.spots.remove(&hold.id);
+        if hold.owner != hold.id.session
+            && let Some(owner) = self.sessions.all.get_mut(&hold.owner)
+        {
+            owner.adopted.remove(&hold.id);
+        }
+        if let Some(resource) = self.resources.get_mut(hold.resource as usize) {
+            resource.in_flight -= 1;
+        }
+        let difference = hold.settle(&mut self.limits, self.now, usage);
+        hold.entries.clear();
+        if self.entries_kept.len() < 64 {
+            self.entries_kept.push(hold.entries);
+        }
+        difference
     }
-    /// The ledger as bytes, with a version.
-    pub fn encode(&self) -> Vec<u8> {
-        Vec::new()
+
+    fn amend(&mut self, permit: TicketId, reserve: &Amounts) -> Outcome {
+        let Some(Spot::Held(hold)) = self.spots.get(&permit) else { return Outcome::Over };
+        let Some(hold) = self.holds.get_mut(*hold) else { return Outcome::Over };
+        let mut difference = Difference::default();
+        for (metric, amount) in reserve.iter() {
+            hold.amend(&mut self.limits, self.now, metric, signed(amount), &mut difference);
+        }
+        let Difference { returned, charged } = difference;
+        Outcome::Amended { returned, charged }
+    }
+
+    fn record(&mut self, resource: ResourceId, lane: Option<&str>, usage: &Amounts) -> Outcome {
+        if self.resources.get(resource.0 as usize).is_none_or(|resource| resource.gone) {
+            return Outcome::Refused(Refusal::NoResource);
+        }
+        for number in self.draws_of(resource.0, lane).limits {
+            let Some(limit) = self.limits.get_mut(number as usize) else { continue };
+            limit.bring(self.now);
+            if !limit.is_concurrency() {
+                limit.charge(self.now, signed(usage.amount(limit.metric)));
+            }
+        }
+        Outcome::Done
+    }
+
+    fn transfer(&mut self, permit: TicketId, to: SessionId, time_out: Option<Millis>) -> Outcome {
+        let Some(Spot::Held(hold)) = self.spots.get(&permit) else { return Outcome::Over };
+        if self.sessions.alive(to).is_none() && !self.sessions.touch(self.now.clock, to, time_out) {
+            return Outcome::Expired;
+        }
+        let Some(hold) = self.holds.get_mut(*hold) else { return Outcome::Over };
+        let from = core::mem::replace(&mut hold.owner, to);
+        if let Some(from) = self.sessions.all.get_mut(&from) {
+            from.adopted.remove(&permit);
+        }
+        if let Some(to) = self.sessions.all.get_mut(&to).filter(|_| to != permit.session) {
+            to.adopted.insert(permit);
+        }
+        Outcome::Done
+    }
+
+    fn observe(&mut self, limit: LimitId, remaining: Option<u64>, amount: Option<u64>) -> Outcome {
+        let now = self.now;
+        let number = limit.0;
+        let Some(limit) = self.limits.get_mut(number as usize) else { return Outcome::Done };
+        limit.bring(now);
+        if let Some(amount) = amount.filter(|amount| *amount > 0) {
+            let smaller = amount < limit.spec.amount;
+            limit.observe_amount(smaller.then_some((amount, now.clock)));
+            if smaller {
+                self.look_again();
+            }
+        }
+        if let Some(remaining) = remaining
+            && let Some(limit) = self.limits.get_mut(number as usize)
+        {
+            limit.observe_left(now, signed(remaining));
+        }
+        Outcome::Done
+    }
+
+    fn pause(&mut self, target: Target, lasting: Option<Millis>, refuse: bool) -> Outcome {
+        let until = lasting.map_or(NEVER, |lasting| self.now.clock.saturating_add(lasting));
+        let Some(pause) = self.pause_of(target) else { return Outcome::Refused(Refusal::NoResource) };
+        let asked = Pause { until, refuse };
+        let pause = *pause.insert(pause.map_or(asked, |pause| pause.later(asked)));
+        if pause == asked {
+            self.restart_empty(target, until);
+        }
+        if refuse {
+            self.look_again();
+        }
+        Outcome::Done
+    }
+
+    fn resume(&mut self, target: Target) -> Outcome {
+        let clock = self.now.clock;
+        let Some(pause) = self.pause_of(target) else { return Outcome::Refused(Refusal::NoResource) };
+        if Pause::left(pause.take(), clock) > 0 {
+            self.restart_empty(target, clock);
+        }
+        Outcome::Done
+    }
+
+    fn pause_of(&mut self, target: Target) -> Option<&mut Option<Pause>> {
+        match target {
+            Target::Resource(id) => self.resources.get_mut(id.0 as usize).map(|resource| &mut resource.pause),
+            Target::Limit(id) => self.limits.get_mut(id.0 as usize).map(|limit| &mut limit.pause),
+        }
+    }
+
+    /// Lets the buckets that a pause concerns start over from nothing when it ends. A bucket that other resources draw
+    /// on goes on for them.
+    fn restart_empty(&mut self, target: Target, at: Millis) {
+        let now = self.now;
+        let alone =
+            |limit: &Limit, name: &Name| limit.spec.members.iter().all(|member| member.resource == *name);
+        let numbers = match target {
+            Target::Limit(id) => Vec::from([id.0]),
+            Target::Resource(id) => {
+                self.resources.get(id.0 as usize).map(|resource| resource.limits.clone()).unwrap_or_default()
+            }
+        };
+        let name = match target {
+            Target::Resource(id) => {
+                self.resources.get(id.0 as usize).map(|resource| resource.spec.name.clone())
+            }
+            Target::Limit(_) => None,
+        };
+        for number in numbers {
+            let Some(limit) = self.limits.get_mut(number as usize) else { continue };
+            if name.as_ref().is_some_and(|name| !alone(limit, name)) {
+                continue;
+            }
+            limit.bring(now);
+            limit.empty_at = at;
+            limit.bring(now);
+        }
+    }
+
+    fn purge(&mut self, resource: ResourceId, lane: Option<&str>) -> Outcome {
+        let Some(at) = self.resources.get_mut(resource.0 as usize) else {
+            return Outcome::Refused(Refusal::NoResource);
+        };
+        match lane {
+            None => at.purged = self.arrivals,
+            Some(name) => {
+                let lane = at.lane(Some(name)).and_then(|lane| self.lanes.get_mut(lane));
+                lane.into_iter().for_each(|lane| lane.purged = self.arrivals);
+            }
+        }
+        self.look_again();
+        Outcome::Done
+    }
+
+    /// Has every ticket that waits looked at once more.
+    pub(crate) fn look_again(&mut self) {
+        if !self.waiting.is_empty() {
+            self.sweep = Some(Sweep { until: self.arrivals, after: None });
+        }
+    }
+
+    /// Returns the limits on which callers of a lane draw, and by which they are weighed.
+    pub(crate) fn draws_of(&self, resource: u32, lane: Option<&str>) -> Draws {
+        let mut draws = Draws::default();
+        let Some(resource) = self.resources.get(resource as usize) else { return draws };
+        let mut slots = Vec::new();
+        for number in &resource.limits {
+            let Some(limit) = self.limits.get(*number as usize) else { continue };
+            let members = limit.spec.members.iter().filter(|member| member.resource == resource.spec.name);
+            let mut whole = false;
+            let mut drawn = false;
+            for member in members {
+                whole |= member.lanes == crate::Lanes::All;
+                drawn |= member.lanes.contain(lane);
+            }
+            if !drawn {
+                continue;
+            }
+            draws.limits.push(*number);
+            if whole && !limit.spec.shadow {
+                let costs = if limit.is_concurrency() { &mut slots } else { &mut draws.costs };
+                costs.push(*number);
+            }
+        }
+        if draws.costs.is_empty() {
+            draws.costs = slots;
+        }
+        draws
     }
 }

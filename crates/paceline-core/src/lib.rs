@@ -31,13 +31,22 @@
 
 extern crate alloc;
 
+mod acquire;
 mod command;
+mod configure;
 mod demand;
+mod hold;
 mod lane;
 mod ledger;
 mod limit;
+mod line;
+mod meter;
+mod session;
+mod slab;
 mod snapshot;
+mod sweep;
 mod time;
+mod view;
 
 pub use command::{
     Acquire, Command, Configuration, Decision, LimitId, Outcome, Refusal, ResourceId, SessionId, Target,

@@ -1,9 +1,13 @@
 //! What a limit is, as the configuration says it.
 
+mod live;
+
 use alloc::vec::Vec;
 
 use crate::Name;
 use crate::time::Millis;
+
+pub(crate) use live::{Limit, Pause};
 
 /// One constraint: a metric, an amount, how it comes back, and who draws on it.
 #[derive(Debug, Clone, PartialEq, Eq)]

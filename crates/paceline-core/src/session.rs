@@ -1,0 +1,94 @@
+//! Sessions: whose tickets and permits they are, and until when they are alive.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::command::{SessionId, TicketId};
+use crate::time::Millis;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Session {
+    /// The highest number of a ticket so far: at or below it nothing is new.
+    pub(crate) highest: u64,
+    pub(crate) time_out: Option<Millis>,
+    /// When it is dead unless touched, by the ledger's clock.
+    pub(crate) expires: Millis,
+    /// Dead, and not yet swept.
+    pub(crate) dead: bool,
+    /// Permits that other sessions were granted and handed to this one.
+    pub(crate) adopted: BTreeSet<TicketId>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sessions {
+    pub(crate) all: BTreeMap<SessionId, Session>,
+    /// Those that have a time-out and are alive, by when they expire.
+    pub(crate) due: BTreeSet<(Millis, SessionId)>,
+    /// Those that are dead and not yet swept, in the order of their deaths.
+    pub(crate) dead: VecDeque<SessionId>,
+    /// At most the shortest time-out among them.
+    shortest: Option<Millis>,
+}
+
+impl Sessions {
+    /// Opens a session or renews it, and returns whether it is alive.
+    pub(crate) fn touch(&mut self, clock: Millis, id: SessionId, time_out: Option<Millis>) -> bool {
+        let session = self.all.entry(id).or_default();
+        if session.dead {
+            return false;
+        }
+        self.due.remove(&(session.expires, id));
+        session.time_out = time_out;
+        if let Some(time_out) = time_out {
+            session.expires = clock.saturating_add(time_out);
+            self.due.insert((session.expires, id));
+            self.shortest = Some(self.shortest.map_or(time_out, |shortest| shortest.min(time_out)));
+        }
+        true
+    }
+
+    pub(crate) fn alive(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.all.get_mut(&id).filter(|session| !session.dead)
+    }
+
+    pub(crate) fn is_dead(&self, id: SessionId) -> bool {
+        !self.dead.is_empty() && self.all.get(&id).is_none_or(|session| session.dead)
+    }
+
+    /// Marks a session dead, and returns whether it was alive.
+    pub(crate) fn kill(&mut self, id: SessionId) -> bool {
+        let Some(session) = self.all.get_mut(&id).filter(|session| !session.dead) else { return false };
+        session.dead = true;
+        self.due.remove(&(session.expires, id));
+        self.dead.push_back(id);
+        true
+    }
+
+    /// Gives every session a fresh time-out for which nothing was applied for more than half of it.
+    pub(crate) fn forgive(&mut self, clock: Millis, gap: Millis) {
+        let stalled =
+            |time_out: Option<Millis>| time_out.is_some_and(|time_out| gap.saturating_mul(2) > time_out);
+        if !stalled(self.shortest) {
+            return;
+        }
+        for (id, session) in &mut self.all {
+            if stalled(session.time_out) && !session.dead {
+                self.due.remove(&(session.expires, *id));
+                session.expires = clock.saturating_add(session.time_out.unwrap_or(0));
+                self.due.insert((session.expires, *id));
+            }
+        }
+    }
+
+    /// Returns the session that has been dead for longest by this time and is not yet marked so.
+    pub(crate) fn overdue(&self, clock: Millis) -> Option<SessionId> {
+        self.due.first().filter(|(expires, _)| *expires <= clock).map(|(_, id)| *id)
+    }
+
+    /// Returns after what time somebody must look: at the next expiry, and before so much time has passed that the
+    /// store seems to have been down.
+    pub(crate) fn wakeup(&self, clock: Millis) -> Option<Millis> {
+        let (expires, id) = self.due.first()?;
+        let half = self.all.get(id).and_then(|session| session.time_out).unwrap_or(0) / 2;
+        Some(expires.saturating_sub(clock).min(half.max(1)))
+    }
+}

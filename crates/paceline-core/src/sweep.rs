@@ -1,0 +1,95 @@
+//! The sweep: what an expiry, a purge or a configuration marked is ended some at a time.
+
+use alloc::vec::Vec;
+use core::ops::Bound;
+
+use crate::Amounts;
+use crate::command::{SessionId, TicketId, Usage};
+use crate::lane::Place;
+use crate::ledger::{Ledger, Spot, Sweep};
+
+impl Ledger {
+    /// Ends tickets and holds of dead sessions, in the order of their deaths and by number.
+    pub(crate) fn sweep_sessions(&mut self) {
+        while let Some(id) = self.sessions.dead.front().copied() {
+            for ticket in self.belongings(id) {
+                if self.looks_left == 0 {
+                    self.more = true;
+                    return;
+                }
+                match self.spots.get(&ticket).copied() {
+                    Some(Spot::Waits(waiting)) => self.drop_ticket(waiting, None),
+                    Some(Spot::Held(hold)) => {
+                        self.looks_left -= 1;
+                        self.end_hold(hold, &Usage::Of(Amounts::new()));
+                    }
+                    None => {}
+                }
+            }
+            if self.belongings(id).is_empty() {
+                self.sessions.dead.pop_front();
+                self.sessions.all.remove(&id);
+            }
+        }
+    }
+
+    /// Returns some of the tickets and holds of a session, by id: one more than a step may end.
+    fn belongings(&self, id: SessionId) -> Vec<TicketId> {
+        let most = self.looks_left as usize + 1;
+        let from = TicketId { session: id, number: 0 };
+        let to = TicketId { session: id, number: u64::MAX };
+        let own = self.spots.range(from..=to).filter(|(_, spot)| match spot {
+            Spot::Waits(_) => true,
+            Spot::Held(hold) => self.holds.get(*hold).is_some_and(|hold| hold.owner == id),
+        });
+        let adopted = self.sessions.all.get(&id).into_iter().flat_map(|session| &session.adopted);
+        let mut belongings: Vec<_> =
+            own.map(|(ticket, _)| *ticket).take(most).chain(adopted.take(most).copied()).collect();
+        belongings.sort_unstable();
+        belongings.truncate(most);
+        belongings
+    }
+
+    /// Looks at waiting tickets in the order of resources, lanes and places, and ends those that cannot be served.
+    pub(crate) fn sweep_line(&mut self) {
+        let Some(mut sweep) = self.sweep.take() else { return };
+        while self.looks_left > 0 {
+            let Some((ticket, after)) = self.next_to_look_at(&sweep) else { return };
+            sweep.after = Some(after);
+            let arrived = self.tickets.get(ticket).map_or(0, |ticket| ticket.place.arrival);
+            if arrived > sweep.until {
+                self.looks_left -= 1;
+                continue;
+            }
+            self.walks += 1;
+            match self.hopeless(ticket) {
+                Some(refusal) => self.drop_ticket(ticket, refusal),
+                None => self.looks_left -= 1,
+            }
+        }
+        if self.next_to_look_at(&sweep).is_some() {
+            self.sweep = Some(sweep);
+        }
+    }
+
+    fn next_to_look_at(&self, sweep: &Sweep) -> Option<(u32, (crate::Name, Option<crate::Name>, Place))> {
+        let after = sweep.after.as_ref();
+        let from = after.map_or(Bound::Unbounded, |(resource, ..)| Bound::Included(resource));
+        for (name, number) in self.resource_names.range::<crate::Name, _>((from, Bound::Unbounded)) {
+            let resource = self.resources.get(*number as usize).filter(|resource| resource.waiting > 0);
+            let here = after.filter(|(resource, ..)| resource == name);
+            let lanes = resource.into_iter().flat_map(|resource| resource.lanes());
+            for lane in lanes.filter_map(|lane| self.lanes.get(lane)) {
+                let from = match here {
+                    Some((_, done, _)) if lane.name < *done => continue,
+                    Some((_, done, place)) if lane.name == *done => Bound::Excluded(*place),
+                    _ => Bound::Unbounded,
+                };
+                if let Some((place, ticket)) = lane.queue.range((from, Bound::Unbounded)).next() {
+                    return Some((*ticket, (name.clone(), lane.name.clone(), *place)));
+                }
+            }
+        }
+        None
+    }
+}
