@@ -14,7 +14,7 @@ pub enum Dialect {
     /// 2026-10).
     #[default]
     Openai,
-    /// `(estimate + max_tokens) × best_of` on arrival, never returned (MicrosoftDocs azure-ai-docs
+    /// `(estimate + max_tokens) × best_of` on arrival, never returned (azure-ai-docs
     /// `includes/quota-2.md`, 2026-05-06).
     Azure,
     /// Uncached input on arrival, output as it is produced (platform.claude.com/docs/en/api/rate-limits, 2026-10).
@@ -42,7 +42,7 @@ pub enum Dialect {
 pub struct Rules {
     /// The manner of counting.
     pub dialect: Dialect,
-    /// Whether a refused call still costs a request. OpenAI and Azure: "unsuccessful requests contribute to your
+    /// Whether a refused call still costs a request. `OpenAI` and Azure: "unsuccessful requests contribute to your
     /// per-minute limit". It takes what is left, so that retries alone cannot dig a debt.
     pub refusals_cost_a_request: bool,
     /// What one output token weighs in a Bedrock settlement: 1, 5, 10 or 15 by model.

@@ -214,8 +214,8 @@ impl LimitTally {
     }
 }
 
-/// Sebastiano Vigna's SplitMix64: one step of a generator whose whole state is one number.
-fn split_mix(state: &mut u64) -> u64 {
+/// Takes one step of Sebastiano Vigna's `SplitMix64`, a generator whose whole state is one number.
+pub(crate) fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
