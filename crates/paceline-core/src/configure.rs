@@ -169,7 +169,7 @@ impl Ledger {
     }
 
     /// Works out anew who draws on what.
-    fn connect(&mut self) {
+    pub(crate) fn connect(&mut self) {
         for resource in &mut self.resources {
             let mut limits: Vec<(Name, u32)> = Vec::new();
             for (number, limit) in (0..).zip(&self.limits) {

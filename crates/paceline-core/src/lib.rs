@@ -35,6 +35,7 @@ mod acquire;
 mod command;
 mod configure;
 mod demand;
+mod encode;
 mod hold;
 mod lane;
 mod ledger;
@@ -53,6 +54,7 @@ pub use command::{
     TicketId, Usage, Verdict,
 };
 pub use demand::{Amounts, MAX_AMOUNT, Metric};
+pub use encode::DecodeError;
 pub use lane::{LaneSpec, ResourceSpec};
 pub use ledger::Ledger;
 pub use limit::{Algorithm, Boundaries, Counting, Lanes, LimitSpec, Member, SpecError};

@@ -59,26 +59,28 @@ impl Ledger {
         if self.lanes.get(lane).is_some_and(|lane| lane.name != ticket.named) {
             ticket.draws = Some(self.draws_of(resource, ticket.named.as_deref()).limits);
         }
-        let (id, place) = (ticket.id, ticket.place);
-        let demand = ticket.demand.clone();
-        let number = self.tickets.insert(ticket);
-        self.spots.insert(id, Spot::Waits(number));
-        let waiting = self.waiting.len();
-        let (Some(lane_at), Some(resource)) =
-            (self.lanes.get_mut(lane), self.resources.get_mut(resource as usize))
+        let number = self.tickets.insert(ticket.clone());
+        self.stand(number, &ticket, resource);
+        number
+    }
+
+    /// Counts a ticket of this number in where it stands.
+    pub(crate) fn stand(&mut self, number: u32, ticket: &Ticket, resource: u32) {
+        self.spots.insert(ticket.id, Spot::Waits(number));
+        let (Some(lane), Some(resource)) =
+            (self.lanes.get_mut(ticket.lane), self.resources.get_mut(resource as usize))
         else {
-            return number;
+            return;
         };
-        if lane_at.queue.is_empty() {
-            lane_at.waiting_at = waiting;
-            self.waiting.push(lane);
-            resource.waiting_lanes += u32::from(!is_other(lane_at));
+        if lane.queue.is_empty() {
+            lane.waiting_at = self.waiting.len();
+            self.waiting.push(ticket.lane);
+            resource.waiting_lanes += u32::from(!is_other(lane));
             resource.idle_lanes -= 1;
         }
         resource.waiting += 1;
-        lane_at.queue.insert(place, number);
-        lane_at.count(&demand, true);
-        number
+        lane.queue.insert(ticket.place, number);
+        lane.count(&ticket.demand, true);
     }
 
     /// Takes a ticket out of the line.

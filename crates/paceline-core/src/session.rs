@@ -54,6 +54,13 @@ impl Sessions {
         !self.dead.is_empty() && self.all.get(&id).is_none_or(|session| session.dead)
     }
 
+    /// Works out anew when sessions expire.
+    pub(crate) fn rebuild(&mut self) {
+        let timed = self.all.iter().filter(|(_, session)| session.time_out.is_some() && !session.dead);
+        self.due = timed.map(|(id, session)| (session.expires, *id)).collect();
+        self.shortest = self.all.values().filter_map(|session| session.time_out).min();
+    }
+
     /// Marks a session dead, and returns whether it was alive.
     pub(crate) fn kill(&mut self, id: SessionId) -> bool {
         let Some(session) = self.all.get_mut(&id).filter(|session| !session.dead) else { return false };

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Slab<T> {
-    entries: Vec<Option<T>>,
-    free: Vec<u32>,
+    pub(crate) entries: Vec<Option<T>>,
+    pub(crate) free: Vec<u32>,
 }
 
 impl<T> Default for Slab<T> {

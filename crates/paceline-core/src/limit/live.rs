@@ -206,6 +206,11 @@ impl Limit {
         if let Meter::Bucket(bucket) = &mut self.meter {
             bucket.adopt(&self.terms, &terms);
         }
+        self.adopt_terms(terms);
+    }
+
+    /// Takes over terms under which what was counted stays as it is.
+    pub(crate) fn adopt_terms(&mut self, terms: Terms) {
         self.unit = unit_of(&terms);
         self.terms = terms;
     }
