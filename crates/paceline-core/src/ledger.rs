@@ -67,8 +67,8 @@ pub struct Ledger {
     pub(crate) walks: u64,
     pub(crate) turns_kept: Vec<Turn>,
     pub(crate) asides: Vec<(u32, i64)>,
-    entries_kept: Vec<Vec<Entry>>,
-    due: Option<Option<Millis>>,
+    pub(crate) entries_kept: Vec<Vec<Entry>>,
+    pub(crate) due: Option<Option<Millis>>,
 }
 
 /// Where a ticket is.

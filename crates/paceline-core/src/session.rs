@@ -26,7 +26,7 @@ pub(crate) struct Sessions {
     /// Those that are dead and not yet swept, in the order of their deaths.
     pub(crate) dead: VecDeque<SessionId>,
     /// At most the shortest time-out among them.
-    shortest: Option<Millis>,
+    pub(crate) shortest: Option<Millis>,
 }
 
 impl Sessions {

@@ -54,7 +54,7 @@ pub(crate) struct Limit {
     /// The narrower concurrency limits of the same metric all of whose members draw on this one.
     pub(crate) inner: alloc::vec::Vec<u32>,
     /// What is set aside in the walk of this number.
-    aside: (u64, i64),
+    pub(crate) aside: (u64, i64),
 }
 
 impl Limit {
