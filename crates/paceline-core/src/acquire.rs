@@ -23,15 +23,14 @@ impl Ledger {
             return self.repeated(&acquire);
         }
         session.highest = acquire.ticket.number;
-        let refusal = self.refusal(&acquire);
-        if refusal.is_none() && self.waiting.is_empty() && self.grants_left > 0 {
-            return self.answer_at_once(acquire);
+        match self.fits(&acquire) {
+            Err(refusal) => {
+                self.walk(None);
+                Outcome::Refused(refusal)
+            }
+            Ok(true) if self.waiting.is_empty() && self.grants_left > 0 => self.answer_at_once(acquire),
+            Ok(_) => self.join(acquire),
         }
-        if let Some(refusal) = refusal {
-            self.walk(None);
-            return Outcome::Refused(refusal);
-        }
-        self.join(acquire)
     }
 
     fn repeated(&self, acquire: &Acquire) -> Outcome {
@@ -42,16 +41,19 @@ impl Ledger {
         }
     }
 
-    /// Returns why a request is refused whoever waits.
-    fn refusal(&mut self, acquire: &Acquire) -> Option<Refusal> {
+    /// Returns whether the limits cover a request, or why it is refused whoever waits.
+    fn fits(&mut self, acquire: &Acquire) -> Result<bool, Refusal> {
         let lane = acquire.lane.as_deref();
         let at = self.resources.get(acquire.resource.0 as usize).filter(|resource| !resource.gone);
-        let Some(at) = at else { return Some(Refusal::NoResource) };
+        let at = at.ok_or(Refusal::NoResource)?;
         if !at.allows(lane) {
-            return acquire.lane.clone().map(|lane| Refusal::UnknownLane { lane });
+            return Err(acquire
+                .lane
+                .clone()
+                .map_or(Refusal::NoResource, |lane| Refusal::UnknownLane { lane }));
         }
         if let Some(refusal) = paused(at.pause, self.now) {
-            return Some(refusal);
+            return Err(refusal);
         }
         let pause = Pause::left(at.pause, self.now.clock);
         self.walks += 1;
@@ -63,38 +65,32 @@ impl Ledger {
                 &unknown
             }
         };
-        if let Fit::Never(refusal) = fit(&mut self.limits, draws, &acquire.demand, self.now, self.walks) {
-            return Some(refusal);
-        }
-        if acquire.within == NEVER {
-            return None;
+        let covered = match fit(&mut self.limits, draws, &acquire.demand, self.now, self.walks) {
+            Fit::Never(refusal) => return Err(refusal),
+            Fit::Covered => pause == 0,
+            Fit::Short => false,
+        };
+        if acquire.within == NEVER || covered {
+            return Ok(covered);
         }
         let ready_in = ready_at(&self.limits, draws, &acquire.demand, self.now);
         if pause.max(ready_in) <= acquire.within {
-            return None;
+            return Ok(false);
         }
-        if pause >= ready_in {
-            return Some(Refusal::Paused { ends_in: pause });
+        match self.slowest(draws, acquire, false) {
+            (Some(limit), ready_in) if ready_in > pause => Err(Refusal::TooLate { limit, ready_in }),
+            _ => Err(Refusal::Paused { ends_in: pause }),
         }
-        let (limit, ready_in) = self.slowest(draws, acquire, false);
-        limit.map(|limit| Refusal::TooLate { limit, ready_in })
     }
 
-    /// Answers where nobody waits.
+    /// Grants where nobody waits.
     fn answer_at_once(&mut self, acquire: Acquire) -> Outcome {
-        let lane = self.lane_of(acquire.resource.0, acquire.lane.as_ref());
-        let Some(at) = self.lanes.get(lane) else { return Outcome::Refused(Refusal::NoResource) };
-        let clear = self.resources.get(acquire.resource.0 as usize).is_some_and(|resource| {
-            resource.pause.is_none() || Pause::left(resource.pause, self.now.clock) == 0
-        });
-        let fit = fit(&mut self.limits, &at.draws.limits, &acquire.demand, self.now, self.walks);
-        if clear && matches!(fit, Fit::Covered) {
-            self.arrivals += 1;
-            self.grant(acquire.ticket, lane, acquire.lane, None, acquire.demand);
-            self.forget_lanes(acquire.resource.0);
-            return Outcome::Granted;
-        }
-        self.join(acquire)
+        let resource = acquire.resource.0;
+        let lane = self.lane_of(resource, acquire.lane.as_ref());
+        self.arrivals += 1;
+        self.grant(acquire.ticket, lane, acquire.lane, None, acquire.demand);
+        self.forget_lanes(resource);
+        Outcome::Granted
     }
 
     /// Joins the line, and leaves it again at once where the ticket may not wait.

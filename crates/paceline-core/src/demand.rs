@@ -37,23 +37,24 @@ impl Metric {
     }
 }
 
-const INLINE: usize = 6;
+/// How many metrics have a place of their own: those that every ledger knows, and the first few of its own.
+const INLINE: usize = 8;
 
 /// Amounts by metric: a demand, a usage, a difference. A metric that is not named is not zero but unsaid.
 ///
-/// Six metrics need no allocation.
+/// The metrics that every ledger knows, and its first three others, need no allocation.
 #[derive(Clone, Default)]
 pub struct Amounts {
     values: [u64; INLINE],
-    metrics: [u16; INLINE],
-    len: u8,
+    /// A bit for each value that is named.
+    named: u8,
     more: Vec<(Metric, u64)>,
 }
 
 impl Amounts {
     /// Returns no amounts at all.
     pub const fn new() -> Self {
-        Self { values: [0; INLINE], metrics: [0; INLINE], len: 0, more: Vec::new() }
+        Self { values: [0; INLINE], named: 0, more: Vec::new() }
     }
 
     /// Returns the given amounts; a later one replaces an earlier one of the same metric.
@@ -68,15 +69,11 @@ impl Amounts {
     /// Names an amount; above [`MAX_AMOUNT`] it counts as that.
     pub fn set(&mut self, metric: Metric, amount: u64) {
         let amount = amount.min(MAX_AMOUNT);
-        if let Some(value) = self.find(metric) {
+        if let Some(value) = self.values.get_mut(metric.index()) {
             *value = amount;
-            return;
-        }
-        let at = usize::from(self.len);
-        if let (Some(slot), Some(value)) = (self.metrics.get_mut(at), self.values.get_mut(at)) {
-            *slot = metric.0;
+            self.named |= 1 << metric.0;
+        } else if let Some((_, value)) = self.more.iter_mut().find(|(named, _)| *named == metric) {
             *value = amount;
-            self.len += 1;
         } else {
             self.more.push((metric, amount));
         }
@@ -90,33 +87,29 @@ impl Amounts {
     }
 
     /// Returns the amount of a metric, `None` where it is not named.
+    #[inline]
     pub fn get(&self, metric: Metric) -> Option<u64> {
-        self.iter().find(|(named, _)| *named == metric).map(|(_, amount)| amount)
+        match self.values.get(metric.index()) {
+            Some(value) => (self.named & (1 << metric.0) != 0).then_some(*value),
+            None => self.more.iter().find(|(named, _)| *named == metric).map(|(_, amount)| *amount),
+        }
     }
 
     /// Returns the amount of a metric, zero where it is not named.
+    #[inline]
     pub fn amount(&self, metric: Metric) -> u64 {
         self.get(metric).unwrap_or(0)
     }
 
-    /// Iterates over the named amounts, in the order in which they were named.
+    /// Iterates over the named amounts: by metric, but for those that have no place of their own.
     pub fn iter(&self) -> impl Iterator<Item = (Metric, u64)> + '_ {
-        let inline = self.metrics.iter().zip(&self.values).take(usize::from(self.len));
-        inline.map(|(metric, amount)| (Metric(*metric), *amount)).chain(self.more.iter().copied())
+        let inline = (0..).zip(&self.values).filter(|(metric, _)| self.named & (1 << metric) != 0);
+        inline.map(|(metric, amount)| (Metric(metric), *amount)).chain(self.more.iter().copied())
     }
 
     /// Returns whether no amount is named.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    fn find(&mut self, metric: Metric) -> Option<&mut u64> {
-        let inline = self.metrics.iter().zip(&mut self.values).take(usize::from(self.len));
-        inline
-            .map(|(named, value)| (Metric(*named), value))
-            .chain(self.more.iter_mut().map(|(named, value)| (*named, value)))
-            .find(|(named, _)| *named == metric)
-            .map(|(_, value)| value)
+        self.named == 0 && self.more.is_empty()
     }
 }
 

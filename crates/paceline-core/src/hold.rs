@@ -40,11 +40,11 @@ pub(crate) struct Difference {
 
 impl Difference {
     fn add(&mut self, metric: Metric, returned: i64, charged: i64) {
-        for (amounts, amount) in [(&mut self.returned, returned), (&mut self.charged, charged)] {
-            let amount = amount.unsigned_abs();
-            if amount > amounts.amount(metric) {
-                amounts.set(metric, amount);
-            }
+        if returned.unsigned_abs() > self.returned.amount(metric) {
+            self.returned.set(metric, returned.unsigned_abs());
+        }
+        if charged.unsigned_abs() > self.charged.amount(metric) {
+            self.charged.set(metric, charged.unsigned_abs());
         }
     }
 }

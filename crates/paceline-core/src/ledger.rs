@@ -424,9 +424,7 @@ impl Ledger {
             if name.as_ref().is_some_and(|name| !alone(limit, name)) {
                 continue;
             }
-            limit.bring(now);
-            limit.empty_at = at;
-            limit.bring(now);
+            limit.restart_empty(now, at);
         }
     }
 

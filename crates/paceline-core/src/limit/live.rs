@@ -51,6 +51,8 @@ pub(crate) struct Limit {
     /// The smaller amount that the provider reported, and when it is forgotten.
     pub(crate) observed: Option<(u64, Millis)>,
     pub(crate) came_back: u64,
+    /// The time up to which all of this is true.
+    pub(crate) brought_to: Now,
     /// The narrower concurrency limits of the same metric all of whose members draw on this one.
     pub(crate) inner: alloc::vec::Vec<u32>,
     /// What is set aside in the walk of this number.
@@ -74,6 +76,7 @@ impl Limit {
             empty_at: NEVER,
             observed: None,
             came_back: 0,
+            brought_to: now,
             inner: alloc::vec::Vec::new(),
             aside: (0, 0),
         })
@@ -82,6 +85,13 @@ impl Limit {
     /// Lets time pass: refills, ends what a pause or a report of the provider had changed.
     #[inline]
     pub(crate) fn bring(&mut self, now: Now) {
+        if self.brought_to != now {
+            self.bring_on(now);
+        }
+    }
+
+    fn bring_on(&mut self, now: Now) {
+        self.brought_to = now;
         if self.empty_at <= now.clock || self.observed.is_some() {
             self.bring_past_events(now);
         }
@@ -111,8 +121,14 @@ impl Limit {
         (event != NEVER).then_some(event)
     }
 
-    /// Restarts the bucket from nothing.
-    pub(crate) fn empty(&mut self) {
+    /// Has the bucket restart from nothing, now or later.
+    pub(crate) fn restart_empty(&mut self, now: Now, at: Millis) {
+        self.bring(now);
+        self.empty_at = at;
+        self.bring_on(now);
+    }
+
+    fn empty(&mut self) {
         self.empty_at = NEVER;
         if let Meter::Bucket(bucket) = &mut self.meter
             && !self.terms.is_concurrency()

@@ -66,7 +66,7 @@ impl Terms {
 
     /// Returns the whole ticks that have passed at a time of the ledger's clock.
     pub(crate) fn ticks(&self, clock: Millis) -> i64 {
-        signed(clock / self.tick)
+        signed(if self.tick == 1 { clock } else { clock / self.tick })
     }
 
     /// Returns how long after `clock` a tick begins.
