@@ -1,0 +1,188 @@
+//! The right to make one call, from grant to settlement.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use paceline_core::{Amounts, Metric, Millis, Name};
+
+use crate::acquire::{Acquire, Request};
+use crate::clock::whole_ms;
+use crate::reply::Reply;
+use crate::resource::Resource;
+use crate::{Demand, Error, PermitId, Usage};
+
+/// The right to make one call.
+///
+/// It ends once: settled with what the call used, given back, or dropped, which counts as having used what was
+/// reserved. One that is leaked is ended at its lease.
+///
+/// ```
+/// # use paceline::{Demand, Limiter, Usage, core::*};
+/// # let limit = LimitSpec::new("tpm", "tokens", 1_000, Algorithm::TokenBucket { window: 60_000, burst: 1_000 }).member("gpt");
+/// # let limiter = Limiter::builder().private().limits([limit], [ResourceSpec::new("gpt")]).build()?;
+/// let resource = limiter.resource("gpt")?;
+/// let permit = resource.acquire(Demand::tokens(800)).wait()?;
+/// // … the call …
+/// let settled = permit.settle(Usage::tokens(500)).wait()?;
+/// assert_eq!(settled.returned("tokens"), 300);
+/// # Ok::<(), paceline::Error>(())
+/// ```
+#[must_use = "a permit that is dropped ends with its reservation spent"]
+pub struct Permit {
+    resource: Resource,
+    request: Request,
+    /// Its ticket's number; `None` where nothing is counted, and once it has ended.
+    number: Option<NonZeroU64>,
+    waited: Millis,
+}
+
+/// The way by which a permit came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GrantedVia {
+    /// The ledger found room.
+    Ledger,
+    /// No configuration names the resource, and such resources are allowed.
+    Unlimited,
+    /// The mode is off.
+    Off,
+}
+
+/// What a settlement or an amendment moved.
+#[derive(Debug, Clone, Default)]
+pub struct Settled {
+    pub(crate) resource: Option<Resource>,
+    pub(crate) returned: Amounts,
+    pub(crate) charged: Amounts,
+}
+
+impl Permit {
+    pub(crate) fn granted(resource: Resource, request: Request, number: u64, waited: Millis) -> Self {
+        Self { resource, request, number: NonZeroU64::new(number), waited }
+    }
+
+    /// A permit that counts nowhere.
+    pub(crate) fn free(resource: Resource, request: Request) -> Self {
+        Self { resource, request, number: None, waited: 0 }
+    }
+
+    /// Ends the permit: replaces what it reserved by what the call used. The difference goes back, or is charged.
+    pub fn settle(mut self, usage: impl Into<Usage>) -> Reply<Settled> {
+        let usage = usage.into();
+        self.end(|resource, number| resource.settle(number, &usage))
+    }
+
+    /// Ends the permit of a call that never left: everything goes back, as far as the limits allow.
+    pub fn give_back(mut self) -> Reply<Settled> {
+        self.end(Resource::give_back)
+    }
+
+    /// Ends the permit as spent, and asks for another of the same demand, in the same lane.
+    pub fn retry(mut self) -> Acquire {
+        self.end(Resource::spend);
+        Acquire::new(self.resource.clone(), std::mem::take(&mut self.request))
+    }
+
+    /// Lowers or raises what the permit reserves; what is not said stays. It never waits: what is raised is charged at
+    /// once.
+    pub fn amend(&self, demand: &Demand) -> Reply<Settled> {
+        match self.number {
+            Some(number) => self.resource.amend(number.get(), demand).into(),
+            None => Ok(Settled::default()).into(),
+        }
+    }
+
+    /// Lets the permit live for this long from now on, whatever its lease was.
+    pub fn renew(&self, lease: Duration) -> Reply<()> {
+        match self.number {
+            Some(number) => self.resource.renew(number.get(), whole_ms(lease)).into(),
+            None => Ok(()).into(),
+        }
+    }
+
+    /// Lets go of the permit without ending it: any process can settle it by its id, until its lease ends.
+    pub fn detach(mut self) -> PermitId {
+        let id = self.id();
+        self.number = None;
+        id
+    }
+
+    /// Returns the name of the permit, by which any process can settle it.
+    pub fn id(&self) -> PermitId {
+        self.resource.permit_id(self.number.map_or(0, NonZeroU64::get))
+    }
+
+    /// Returns the name of its resource.
+    pub fn resource(&self) -> &str {
+        self.resource.name()
+    }
+
+    /// Returns how long the caller waited for it.
+    pub fn waited(&self) -> Duration {
+        Duration::from_millis(self.waited)
+    }
+
+    /// Returns the way by which it came.
+    pub fn granted_via(&self) -> GrantedVia {
+        self.resource.granted_via()
+    }
+
+    fn end(&mut self, how: impl FnOnce(&Resource, u64) -> Result<Settled, Error>) -> Reply<Settled> {
+        match self.number.take() {
+            Some(number) => how(&self.resource, number.get()).into(),
+            None => Ok(Settled::default()).into(),
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(number) = self.number.take() {
+            self.resource.forsake(number.get());
+        }
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("resource", &self.resource())
+            .field("number", &self.number)
+            .field("waited", &self.waited())
+            .finish()
+    }
+}
+
+impl Settled {
+    /// Returns how much of a metric went back: the most that went back to any one limit.
+    pub fn returned(&self, metric: &str) -> u64 {
+        self.amount(&self.returned, metric)
+    }
+
+    /// Returns how much of a metric was charged beyond the reservation.
+    pub fn charged(&self, metric: &str) -> u64 {
+        self.amount(&self.charged, metric)
+    }
+
+    /// Returns everything that went back, by metric.
+    pub fn all_returned(&self) -> Vec<(Name, u64)> {
+        self.named(&self.returned)
+    }
+
+    /// Returns everything that was charged, by metric.
+    pub fn all_charged(&self) -> Vec<(Name, u64)> {
+        self.named(&self.charged)
+    }
+
+    fn amount(&self, amounts: &Amounts, metric: &str) -> u64 {
+        if let Some(known) = Metric::known(metric) {
+            return amounts.amount(known);
+        }
+        self.named(amounts).iter().find(|(name, _)| &**name == metric).map_or(0, |(_, amount)| *amount)
+    }
+
+    fn named(&self, amounts: &Amounts) -> Vec<(Name, u64)> {
+        self.resource.as_ref().map(|resource| resource.named(amounts)).unwrap_or_default()
+    }
+}
