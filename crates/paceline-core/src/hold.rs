@@ -1,5 +1,6 @@
 //! Holds: what a permit reserved, where it was counted, and what its settlement returns or charges.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::Name;
@@ -18,8 +19,8 @@ pub(crate) struct Hold {
     pub(crate) since: Millis,
     /// What was reserved at the grant, as far as it was not given back: the most that can return.
     pub(crate) reserved: Amounts,
-    /// What was raised later: charged, and never returned.
-    pub(crate) extra: Amounts,
+    /// What was raised later: charged, and never returned. Few permits ever are.
+    pub(crate) extra: Option<Box<Amounts>>,
     pub(crate) entries: Vec<Entry>,
 }
 
@@ -39,6 +40,7 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
+    #[inline]
     fn add(&mut self, metric: Metric, returned: i64, charged: i64) {
         if returned.unsigned_abs() > self.returned.amount(metric) {
             self.returned.set(metric, returned.unsigned_abs());
@@ -97,11 +99,15 @@ impl Hold {
         }
         let reserved = share.reserved - (-change).clamp(0, share.reserved);
         self.reserved.set(metric, reserved.unsigned_abs());
-        self.extra.set(metric, (amount - reserved).unsigned_abs());
+        let extra = (amount - reserved).unsigned_abs();
+        if extra > 0 || self.extra.is_some() {
+            self.extra.get_or_insert_default().set(metric, extra);
+        }
     }
 
     fn share(&self, metric: Metric) -> Share {
-        Share { reserved: signed(self.reserved.amount(metric)), extra: signed(self.extra.amount(metric)) }
+        let extra = self.extra.as_ref().map_or(0, |extra| extra.amount(metric));
+        Share { reserved: signed(self.reserved.amount(metric)), extra: signed(extra) }
     }
 }
 

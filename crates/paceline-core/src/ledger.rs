@@ -283,7 +283,7 @@ impl Ledger {
             lane: named,
             since: self.now.clock,
             reserved: demand,
-            extra: Amounts::new(),
+            extra: None,
             entries,
         };
         let hold = self.holds.insert(hold);

@@ -163,12 +163,13 @@ impl Ledger {
             resource: ResourceId(hold.resource),
             lane: hold.lane.clone(),
             age: self.now.clock.saturating_sub(hold.since),
-            reserved: Amounts::of(
-                hold.reserved
-                    .iter()
-                    .chain(hold.extra.iter())
-                    .map(|(metric, _)| (metric, hold.reserved.amount(metric) + hold.extra.amount(metric))),
-            ),
+            reserved: {
+                let extra = hold.extra.as_deref().into_iter().flat_map(Amounts::iter);
+                extra.fold(hold.reserved.clone(), |sum, (metric, extra)| {
+                    let amount = sum.amount(metric) + extra;
+                    sum.with(metric, amount)
+                })
+            },
         })
     }
 
@@ -273,7 +274,9 @@ impl Ledger {
             hold.since,
             self.dump_amounts(&hold.reserved)
         ));
-        let _ = write!(text, " extra{}", self.dump_amounts(&hold.extra));
+        if let Some(extra) = &hold.extra {
+            let _ = write!(text, " extra{}", self.dump_amounts(extra));
+        }
         let mut entries: Vec<_> = hold
             .entries
             .iter()

@@ -1,5 +1,6 @@
 //! Numbers, names and collections as bytes.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -166,6 +167,16 @@ impl<T: Code> Code for Option<T> {
 
     fn get(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         bool::get(input)?.then(|| T::get(input)).transpose()
+    }
+}
+
+impl<T: Code> Code for Box<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        T::put(self, out);
+    }
+
+    fn get(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        T::get(input).map(Self::new)
     }
 }
 
