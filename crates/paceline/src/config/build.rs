@@ -6,6 +6,16 @@ use crate::config::Limit;
 use crate::provider::Reserve;
 
 impl Resource {
+    pub(crate) const EMPTY: Self = Self {
+        limits: Vec::new(),
+        shared: Vec::new(),
+        aliases: Vec::new(),
+        lanes: Vec::new(),
+        max_waiting: None,
+        reserve: None,
+        unlimited: false,
+    };
+
     /// Returns a resource without limits.
     pub fn new() -> Self {
         Self::default()

@@ -120,6 +120,17 @@ impl Limit {
         Self::new("concurrent_requests", amount, Window::InFlight)
     }
 
+    /// Returns the name of the limit within its resource: what was said, or the short form of metric and window.
+    ///
+    /// ```
+    /// use paceline::config::Limit;
+    ///
+    /// assert_eq!(Limit::per_minute("tokens", 30_000).name(), "tokens_per_minute");
+    /// ```
+    pub fn name(&self) -> String {
+        self.id.clone().unwrap_or_else(|| super::short::key(&self.metric, &self.window))
+    }
+
     /// Names the limit.
     #[must_use]
     pub fn id(mut self, id: &str) -> Self {

@@ -1,53 +1,54 @@
 //! Configuration: accounts, resources, limits and lanes, from a YAML file or from code.
+//!
+//! ```
+//! use paceline::config::Config;
+//!
+//! let config = Config::parse(
+//!     "limits.yaml",
+//!     "
+//! openai:
+//!   gpt-4o: {requests_per_minute: 500, tokens_per_minute: 30_000}
+//! ",
+//! )?;
+//! let compiled = config.compile(1_800_000_000_000)?;
+//! assert_eq!(compiled.ledgers[0].configuration.limits[1].amount, 30_000);
+//!
+//! let error = Config::parse("limits.yaml", "openai:\n  gpt-4o: {request_per_minute: 500}\n").unwrap_err();
+//! assert!(error.to_string().contains("did you mean `requests_per_minute`?"));
+//! # Ok::<(), paceline::config::ConfigError>(())
+//! ```
 
 mod build;
+mod check;
+mod compile;
 mod compiled;
 mod error;
 mod fault;
 mod glob;
+mod instant;
 mod limit;
 mod model;
+mod near;
 mod node;
+mod open;
+mod read;
+mod read_resource;
+mod reader;
 mod short;
 mod source;
 mod units;
 
+pub use check::{Sustained, Typical, check};
 pub use compiled::{Compiled, CompiledLedger, CompiledResource, UnknownResource};
 pub use error::{ConfigError, Fault, Location, Problem};
 pub use glob::glob_matches;
 pub use limit::{Calendar, Limit, Style, Window};
 pub use model::{Account, Config, Draw, Lane, Own, Resource, Unknown};
+pub use open::VARIABLE;
 pub use units::Share;
 
+pub(crate) use instant::zone;
+pub(crate) use node::{Entry, Node, Value};
+pub(crate) use reader::Reader;
+pub(crate) use short::read as read_short;
 pub(crate) use units::whole_number;
-
-/// The variable that names the configuration file.
-pub const VARIABLE: &str = "PACELINE_CONFIG";
-
-impl Config {
-    /// Reads a file.
-    ///
-    /// Everything that is wrong with it is said at once, as far as it does not follow from something else.
-    pub fn load(path: impl AsRef<std::path::Path>) -> Result<Self, ConfigError> {
-        let _ = path;
-        todo!()
-    }
-
-    /// Reads a text; its name is what errors call it.
-    pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
-        let _ = (name, text);
-        todo!()
-    }
-
-    /// Reads the file that `PACELINE_CONFIG` names.
-    pub fn from_env() -> Result<Self, ConfigError> {
-        todo!()
-    }
-
-    /// Compiles the configuration at an instant, in milliseconds since the Unix epoch: calendar boundaries are
-    /// listed from there for two years.
-    pub fn compile(&self, now: u64) -> Result<Compiled, ConfigError> {
-        let _ = now;
-        todo!()
-    }
-}

@@ -51,8 +51,8 @@ pub(crate) struct Stop {
 }
 
 impl Node {
-    /// Reads one document; an empty text is a null.
-    pub(crate) fn read(text: &str) -> Result<Self, Stop> {
+    /// Reads one document, and what was wrong with it but did not end the reading; an empty text is a null.
+    pub(crate) fn read(text: &str) -> Result<(Self, Vec<Stop>), Stop> {
         if text.len() > MAX_BYTES {
             return Err(Stop { fault: Fault::TooLarge { most: MAX_BYTES }, span: Span::default() });
         }
@@ -66,7 +66,8 @@ impl Node {
             })?;
             builder.take(event, Span::of(&span))?;
         }
-        Ok(builder.root.unwrap_or(Self::null(Span { line: 1, column: 1, length: 1 })))
+        let root = builder.root.unwrap_or(Self::null(Span { line: 1, column: 1, length: 1 }));
+        Ok((root, builder.duplicates))
     }
 
     pub(crate) fn null(span: Span) -> Self {
@@ -108,6 +109,7 @@ struct Builder {
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
     root: Option<Node>,
+    duplicates: Vec<Stop>,
 }
 
 struct Open {
@@ -182,22 +184,33 @@ impl Builder {
             None => self.root = Some(node),
             Some(Open { content: Content::List(nodes), .. }) => nodes.push(node),
             Some(Open { content: Content::Map { entries, lines, key }, .. }) => match key.take() {
-                Some((key, span)) => entries.push(Entry { key, span, node }),
-                None => *key = Some(new_key(node, lines)?),
+                Some((key, span)) => {
+                    entries.push(Entry { key, span, node });
+                }
+                None => {
+                    let new = new_key(node)?;
+                    self.duplicates.extend(duplicate(&new, lines));
+                    *key = Some(new);
+                }
             },
         }
         Ok(())
     }
 }
 
-fn new_key(node: Node, lines: &mut HashMap<String, usize>) -> Result<(String, Span), Stop> {
-    let Value::Scalar { text, .. } = node.value else {
-        return Err(Stop { fault: Fault::Unsupported { what: "keys that are not words" }, span: node.span });
-    };
-    match lines.insert(text.clone(), node.span.line) {
-        Some(first_line) => Err(Stop { fault: Fault::DuplicateKey { key: text, first_line }, span: node.span }),
-        None => Ok((text, node.span)),
+fn new_key(node: Node) -> Result<(String, Span), Stop> {
+    match node.value {
+        Value::Scalar { text, .. } => Ok((text, node.span)),
+        _ => Err(Stop { fault: Fault::Unsupported { what: "keys that are not words" }, span: node.span }),
     }
+}
+
+fn duplicate((key, span): &(String, Span), lines: &mut HashMap<String, usize>) -> Option<Stop> {
+    if let Some(first_line) = lines.get(key).copied() {
+        return Some(Stop { fault: Fault::DuplicateKey { key: key.clone(), first_line }, span: *span });
+    }
+    lines.insert(key.clone(), span.line);
+    None
 }
 
 /// Puts the entries of `<<` in; what the mapping itself says wins.

@@ -1,0 +1,145 @@
+//! Turns a configuration into what ledgers are told.
+
+mod account;
+mod lanes;
+mod limit;
+mod names;
+mod own;
+mod window;
+
+use std::sync::Arc;
+
+use paceline_core::{Configuration, LaneSpec, LimitSpec, Member, ResourceSpec};
+
+use super::compiled::{Compiled, CompiledLedger, CompiledResource};
+use super::error::{ConfigError, Fault, Problem};
+use super::limit::Limit;
+use super::model::{Config, Lane, Resource};
+use super::reader::{MAX_PROBLEMS, path_text};
+use super::source::Step;
+use super::units::Share;
+use crate::provider::Profile;
+
+/// A configuration on its way to the ledgers, and what was found wrong with it.
+pub(super) struct Compiler<'a> {
+    config: &'a Config,
+    now: u64,
+    problems: Vec<Problem>,
+}
+
+/// Where something is said, from the outside in.
+type Path = Vec<Step>;
+
+/// A ledger that is being put together.
+struct Draft<'a> {
+    name: String,
+    revision: u64,
+    limits: Vec<Planned<'a>>,
+    resources: Vec<Drafted<'a>>,
+}
+
+/// A resource that is being put together.
+struct Drafted<'a> {
+    compiled: CompiledResource,
+    lanes: &'a [Lane],
+    max_waiting: Option<u64>,
+}
+
+/// A limit, and all that it takes to make a specification of it.
+struct Planned<'a> {
+    id: String,
+    limit: &'a Limit,
+    profile: Arc<Profile>,
+    usable: Share,
+    members: Vec<Member>,
+    path: Path,
+}
+
+impl<'a> Compiler<'a> {
+    pub(super) fn new(config: &'a Config, now: u64) -> Self {
+        Self { config, now, problems: Vec::new() }
+    }
+
+    pub(super) fn run(mut self) -> Result<Compiled, ConfigError> {
+        let config = self.config;
+        let mut drafts = Vec::new();
+        for (name, account) in &config.accounts {
+            drafts.extend(self.account(name, account));
+        }
+        for (name, own) in &config.resources {
+            self.own(name, own, &mut drafts);
+        }
+        self.check_names(&drafts);
+        let ledgers = drafts.into_iter().map(|draft| self.ledger(draft)).collect();
+        let unknown = self.unknown();
+        ConfigError::of(self.problems)?;
+        Ok(Compiled { ledgers, unknown })
+    }
+
+    fn fault(&mut self, path: &[Step], fault: Fault) {
+        if self.problems.len() < MAX_PROBLEMS {
+            let location = self.config.source.as_ref().map(|source| source.locate(path));
+            self.problems.push(Problem { fault, path: path_text(path), location });
+        }
+    }
+
+    fn ledger(&mut self, draft: Draft<'a>) -> CompiledLedger {
+        let mut limits: Vec<LimitSpec> = Vec::new();
+        for planned in &draft.limits {
+            for spec in self.specs(planned) {
+                let derived = self.derived(&spec, &draft.resources, &planned.path);
+                limits.push(spec);
+                limits.extend(derived);
+            }
+        }
+        let resources = draft.resources.iter().map(resource_spec);
+        let configuration = Configuration::new(limits, resources);
+        let resources = draft.resources.into_iter().map(|drafted| drafted.compiled).collect();
+        CompiledLedger { name: draft.name, revision: draft.revision, configuration, resources }
+    }
+
+    /// Checks a resource in itself, and returns it with its name.
+    fn draft(&mut self, name: &str, resource: &'a Resource, profile: Arc<Profile>, path: &Path) -> Drafted<'a> {
+        self.check_lanes(resource, path);
+        self.check_bound(resource.max_waiting, path);
+        let compiled = CompiledResource { name: name.to_owned(), aliases: Vec::new(), profile };
+        Drafted { compiled, lanes: &resource.lanes, max_waiting: resource.max_waiting }
+    }
+
+    fn check_bound(&mut self, max_waiting: Option<u64>, path: &Path) {
+        let most = super::read::MAX_WAITING;
+        if let Some(found) = max_waiting.filter(|tickets| !(1..=most).contains(tickets)) {
+            let what = "how many may wait";
+            let fault = Fault::OutOfRange { what, found: found.to_string(), least: 1, most };
+            self.fault(&joined(path, Step::Key("max_waiting".to_owned())), fault);
+        }
+    }
+}
+
+fn resource_spec(drafted: &Drafted<'_>) -> ResourceSpec {
+    let mut spec = ResourceSpec::new(&drafted.compiled.name);
+    if let Some(tickets) = drafted.max_waiting {
+        spec = spec.line_max(u32::try_from(tickets).unwrap_or(u32::MAX));
+    }
+    drafted.lanes.iter().fold(spec, |spec, lane| {
+        let weight = lane.weight.and_then(|weight| u32::try_from(weight).ok()).unwrap_or(1);
+        spec.lane(
+            LaneSpec::new(&lane.name)
+                .priority(lane.priority)
+                .weight(weight)
+                .max_head_start(lane.max_head_start),
+        )
+    })
+}
+
+/// Returns the path with one more step.
+fn joined(path: &[Step], step: Step) -> Path {
+    let mut longer = path.to_vec();
+    longer.push(step);
+    longer
+}
+
+/// Returns the path of a limit among others.
+fn limit_path(path: &[Step], index: usize, limit: &Limit) -> Path {
+    joined(path, Step::Limit(index, limit.name()))
+}
