@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Runs every check and every test. Needs a Rust toolchain (see rust-version in Cargo.toml) and a C compiler for one
+# dependency; says what is missing. `./test.sh long` adds the long runs of the exam.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+say() { printf '\n== %s\n' "$*"; }
+missing() { printf 'test.sh: %s\n' "$*" >&2; exit 1; }
+
+command -v cargo >/dev/null || missing "cargo is not there: install a Rust toolchain, $(grep -m1 rust-version Cargo.toml | tr -d '"' | cut -d= -f2 | xargs) or later"
+want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+have=$(rustc --version | cut -d' ' -f2)
+[ "$(printf '%s\n%s\n' "$want" "${have%%-*}" | sort -V | head -n 1)" = "$want" ] || missing "rustc is $have, this needs $want or later"
+command -v cc >/dev/null || missing "a C compiler is not there: install gcc or clang"
+
+if [ "${1:-}" = long ]; then
+    export PACELINE_EXAM_STEPS="${PACELINE_EXAM_STEPS:-400000}"
+fi
+
+if cargo fmt --version >/dev/null 2>&1; then
+    say "format"
+    cargo fmt --all --check
+else
+    say "format: skipped, rustfmt is not installed"
+fi
+if cargo clippy --version >/dev/null 2>&1; then
+    say "lints"
+    cargo clippy --workspace --all-targets --all-features --locked --quiet -- -D warnings
+else
+    say "lints: skipped, clippy is not installed"
+fi
+if command -v cargo-deny >/dev/null; then
+    say "dependencies"
+    cargo deny --all-features check bans licenses sources
+fi
+
+say "tests"
+if command -v cargo-nextest >/dev/null; then
+    cargo nextest run --workspace --all-features --locked --no-fail-fast
+else
+    cargo test --workspace --all-features --locked --no-fail-fast --lib --bins --tests
+fi
+say "examples in the documentation"
+cargo test --workspace --all-features --locked --doc
+say "everything passed"
