@@ -8,6 +8,15 @@ use serde_json::Value;
 
 use super::fault::Fault;
 
+/// The largest number of tokens that is believed, so that no sum overflows.
+const MOST_TOKENS: u64 = 1 << 40;
+
+/// The longest answer that a header can dictate, in tokens.
+const LONGEST_OUTPUT: u64 = 1 << 20;
+
+const MOST_CHOICES: u64 = 128;
+const MOST_DIMENSIONS: u64 = 8_192;
+
 /// The kinds of call that are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -94,9 +103,9 @@ impl Ask {
             model: model.to_owned(),
             stream: stream && endpoint.generates(),
             include_usage: json["stream_options"]["include_usage"] == true,
-            max_tokens: max_tokens(&json),
-            prompt_tokens: wishes.input_tokens.unwrap_or(estimate),
-            choices: json["n"].as_u64().max(json["best_of"].as_u64()).unwrap_or(1).max(1),
+            max_tokens: max_tokens(&json).map(|most| most.min(MOST_TOKENS)),
+            prompt_tokens: wishes.input_tokens.unwrap_or(estimate).min(MOST_TOKENS),
+            choices: json["n"].as_u64().max(json["best_of"].as_u64()).unwrap_or(1).clamp(1, MOST_CHOICES),
             embedding: Embedding::read(&json),
             identity: identity(headers, &json, body),
             wishes,
@@ -112,7 +121,7 @@ impl Wishes {
         Ok(Self {
             input_tokens: number(headers, "x-fake-input-tokens")?,
             cached_tokens: number(headers, "x-fake-cached-tokens")?,
-            output_tokens: number(headers, "x-fake-output-tokens")?,
+            output_tokens: number(headers, "x-fake-output-tokens")?.map(|tokens| tokens.min(LONGEST_OUTPUT)),
             latency_ms: number(headers, "x-fake-latency-ms")?,
             fault,
         })
@@ -125,8 +134,12 @@ impl Embedding {
             Value::Array(items) if !items.iter().all(Value::is_number) => items.len(),
             _ => 1,
         };
-        let dimensions = json["dimensions"].as_u64().and_then(|n| usize::try_from(n).ok());
-        Self { vectors, dimensions: dimensions.unwrap_or(1_536), base64: json["encoding_format"] == "base64" }
+        let dimensions = json["dimensions"].as_u64().unwrap_or(1_536).clamp(1, MOST_DIMENSIONS);
+        Self {
+            vectors,
+            dimensions: usize::try_from(dimensions).unwrap_or_default(),
+            base64: json["encoding_format"] == "base64",
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who has called, and the judge of each account and model.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::config::ProviderConfig;
 use super::dice::Dice;
@@ -8,10 +9,10 @@ use super::fault::Fault;
 use super::report::{LimitReport, Report};
 use crate::judge::{Call, CallId, Counts, Judge, Limit, Refusal, Standing, Usage, Verdict};
 
-/// All state that changes while the provider runs.
+/// All state that changes while the provider runs. Keys are kept as hashes, so that nothing can print them.
 #[derive(Debug, Default)]
 pub(super) struct Docket {
-    accounts: HashMap<String, usize>,
+    accounts: HashMap<u64, usize>,
     rooms: Vec<Room>,
     room_of: HashMap<(usize, String), usize>,
     generation: u64,
@@ -154,8 +155,10 @@ impl Docket {
     }
 
     fn account(&mut self, key: &str) -> usize {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
         let next = self.accounts.len() + 1;
-        *self.accounts.entry(key.to_owned()).or_insert(next)
+        *self.accounts.entry(hasher.finish()).or_insert(next)
     }
 
     fn room(&mut self, config: &ProviderConfig, account: usize, model: &str) -> usize {

@@ -102,45 +102,59 @@ struct Admitted {
 
 impl Admitted {
     async fn serve(self) -> Response {
-        let dialect = self.desk.config.rules.dialect;
+        let dialect = self.dialect();
         let mut call = RunningCall::new(self.desk.clone(), self.place, &self.ask, &self.plan);
         if self.fault == Some(Fault::Reset) {
             call.fail();
             return reset();
         }
-        call.sleep_until(self.plan.first_token_us).await;
         if let Some(status) = self.fault.and_then(Fault::status) {
+            call.sleep_until(self.plan.first_token_us).await;
             call.fail();
             return failure::server_fault(dialect, status).with(self.headers).into_response();
         }
-        let unix_us = self.desk.clock.unix_us(self.desk.clock.now_us());
-        let cut = self.fault == Some(Fault::Cut);
-        let (choices, streams) = (self.ask.choices, self.ask.stream);
-        let reply = Reply::new(dialect, self.ask, self.plan, unix_us, self.desk.docket().next_reply());
-        if streams {
-            let body = stream::body(call, reply, self.plan, choices, cut);
-            return respond(200, "text/event-stream", &self.headers, body);
-        }
-        whole(call, &reply, &self.plan, self.headers, cut).await
+        if self.ask.stream { self.stream(call).await } else { self.whole(call).await }
     }
-}
 
-async fn whole(
-    mut call: RunningCall,
-    reply: &Reply,
-    plan: &Plan,
-    mut headers: Headers,
-    cut: bool,
-) -> Response {
-    call.sleep_until(plan.total_us).await;
-    if cut {
-        call.produce_rest();
-        call.fail();
-        return respond(200, "application/json", &headers, stream::cut_short(&reply.whole().to_string()));
+    async fn stream(mut self, call: RunningCall) -> Response {
+        call.sleep_until(self.plan.first_token_us).await;
+        let (cut, choices) = (self.fault == Some(Fault::Cut), self.ask.choices);
+        let number = self.number();
+        let (plan, headers) = (self.plan, std::mem::take(&mut self.headers));
+        let body = stream::body(call, self.reply(number), plan, choices, cut);
+        respond(200, "text/event-stream", &headers, body)
     }
-    let cost = call.serve();
-    headers.extend(query_cost(reply, cost.as_ref()));
-    Answer::new(200, reply.whole()).with(headers).into_response()
+
+    async fn whole(mut self, mut call: RunningCall) -> Response {
+        call.sleep_until(self.plan.total_us).await;
+        let number = self.number();
+        let (cut, mut headers) = (self.fault == Some(Fault::Cut), std::mem::take(&mut self.headers));
+        let reply = self.reply(number);
+        if cut {
+            call.produce_rest();
+            call.fail();
+            return respond(200, "application/json", &headers, stream::cut_short(&reply.whole().to_string()));
+        }
+        headers.extend(query_cost(&reply, call.serve().as_ref()));
+        Answer::new(200, reply.whole()).with(headers).into_response()
+    }
+
+    /// Numbers the reply, in its headers too.
+    fn number(&mut self) -> u64 {
+        let number = self.desk.docket().next_reply();
+        let name = if self.dialect() == Dialect::Anthropic { "request-id" } else { "x-request-id" };
+        self.headers.push(header(name, format!("req_{number:016x}")));
+        number
+    }
+
+    fn reply(self, number: u64) -> Reply {
+        let unix_us = self.desk.clock.unix_us(self.desk.clock.now_us());
+        Reply::new(self.dialect(), self.ask, self.plan, unix_us, number)
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.desk.config.rules.dialect
+    }
 }
 
 /// Mistral says what an answer cost, where the whole cost is known.

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::ask::Ask;
 use super::dice::Dice;
 
+/// The longest time that a header can dictate: a day.
+const LONGEST_MS: u64 = 86_400_000;
+
 /// Distributions of lengths and times. One request with one seed is always answered alike.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -63,7 +66,7 @@ impl Pace {
         let output_tokens = ask.max_tokens.map_or(wanted, |most| wanted.min(most));
         let first_token_us = 1_000 * dice.lognormal(self.first_token_median_ms, self.first_token_sigma);
         let own_us = first_token_us + output_tokens * u64::from(self.per_token_us);
-        let total_us = ask.wishes.latency_ms.map_or(own_us, |ms| ms.saturating_mul(1_000));
+        let total_us = ask.wishes.latency_ms.map_or(own_us, |ms| ms.min(LONGEST_MS) * 1_000);
         Plan {
             output_tokens,
             reasoning_tokens: percent(output_tokens, self.reasoning_percent),

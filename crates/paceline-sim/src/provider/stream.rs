@@ -3,7 +3,7 @@
 use std::io;
 
 use axum::body::{Body, Bytes};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 
 use super::desk::RunningCall;
 use super::pace::Plan;
@@ -40,7 +40,8 @@ pub(super) fn body(call: RunningCall, reply: Reply, plan: Plan, choices: u64, cu
 /// Makes the body of an answer that breaks off in the middle.
 pub(super) fn cut_short(text: &str) -> Body {
     let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
-    Body::from_stream(stream::iter([Ok(half), Err(broken())]))
+    let end = stream::once(async { Err(broken().await) });
+    Body::from_stream(stream::iter([Ok(half)]).chain(end))
 }
 
 impl Telling {
@@ -49,7 +50,7 @@ impl Telling {
         self.step += 1;
         if self.cut_after.is_some_and(|parts| step > parts) {
             self.call.fail();
-            return Some((Err(broken()), self));
+            return Some((Err(broken().await), self));
         }
         let text = match step {
             0 => self.reply.head(),
@@ -85,6 +86,8 @@ impl Telling {
     }
 }
 
-fn broken() -> io::Error {
-    io::Error::from(io::ErrorKind::ConnectionReset)
+/// Breaks off only when what was said before has been sent.
+async fn broken() -> io::Error {
+    tokio::task::yield_now().await;
+    io::ErrorKind::ConnectionReset.into()
 }
