@@ -162,10 +162,7 @@ impl Answer {
 
     /// Returns whether a story that says nothing about the outcome expects this one.
     pub fn is_plain(&self) -> bool {
-        !matches!(
-            self,
-            Self::Queued(_) | Self::Refused(_) | Self::Over | Self::Expired | Self::Invalid(_)
-        )
+        !matches!(self, Self::Queued(_) | Self::Refused(_) | Self::Over | Self::Expired | Self::Invalid(_))
     }
 }
 
@@ -195,4 +192,3 @@ impl View {
         Self { limits: limits.collect(), resources: resources.collect() }
     }
 }
-

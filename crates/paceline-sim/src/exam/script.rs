@@ -116,7 +116,11 @@ fn asks(first: &str, words: &mut Words<'_>) -> Result<Vec<Ask>, String> {
         "observe" => {
             let limit = next(words, "a limit")?.into();
             let said = lane_and_wants(words)?.1;
-            Ask::Observe { limit, remaining: said.get("remaining").copied(), amount: said.get("amount").copied() }
+            Ask::Observe {
+                limit,
+                remaining: said.get("remaining").copied(),
+                amount: said.get("amount").copied(),
+            }
         }
         "pause" => {
             let on = on(words)?;
@@ -157,7 +161,7 @@ fn acquire(ticket: TicketId, words: &mut Words<'_>) -> Result<Want, String> {
         match word.split_once('=') {
             None if *word == "try" => want.wait = false,
             None => return Err(format!("not an option of acquire: {word}")),
-            Some(("lane", lane)) => want.lane = Some(lane.into()),
+            Some(("lane", lane)) => want.lane = Some(lane.replace("{n}", &ticket.number.to_string())),
             Some(("head", time)) => want.head_start = words::duration(time)?,
             Some(("within", time)) => want.within = words::duration(time)?,
             Some((metric, amount)) => {

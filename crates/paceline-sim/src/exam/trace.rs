@@ -76,7 +76,9 @@ impl Story<'_> {
                     self.look(Some(&format!("{} {what}", words::write_ticket(ticket))))?;
                 }
             }
-            Line::Expect(pairs) => return pairs.iter().try_for_each(|(question, answer)| self.expect(question, answer)),
+            Line::Expect(pairs) => {
+                return pairs.iter().try_for_each(|(question, answer)| self.expect(question, answer));
+            }
         }
         Ok(())
     }
@@ -141,7 +143,8 @@ impl Story<'_> {
         let answers = self.subject.batch(self.now, &asks);
         for ((ask, answer), expected) in asks.iter().zip(&answers).zip(expected) {
             let happened = words::write_answer(answer);
-            let ok = expected.as_ref().map_or_else(|| plain(ask, answer), |said| words::holds(said, &happened));
+            let ok =
+                expected.as_ref().map_or_else(|| plain(ask, answer), |said| words::holds(said, &happened));
             if !ok {
                 let expected = expected.unwrap_or_else(|| "no refusal".into());
                 let said = crate::exam::write::write_ask(ask).join("; ");
@@ -170,7 +173,11 @@ impl Story<'_> {
         let alike = happened == expected
             || words::number(expected).is_ok_and(|number| number.to_string() == happened)
             || words::duration(expected).is_ok_and(|time| words::write_duration(time) == happened);
-        if alike { Ok(()) } else { Err(format!("expected {question} {expected}, happened {question} {happened}")) }
+        if alike {
+            Ok(())
+        } else {
+            Err(format!("expected {question} {expected}, happened {question} {happened}"))
+        }
     }
 
     /// Returns the answer to a question, `None` where this store cannot say.

@@ -11,7 +11,7 @@ const UNITS: [(&str, Millis); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Reads a number: digits with underscores, or a power such as `2^50`, less a number after `-`.
-pub fn number(text: &str) -> Result<u64, String> {
+pub(crate) fn number(text: &str) -> Result<u64, String> {
     let wrong = || format!("not a number: {text}");
     let plain = |text: &str| text.replace('_', "").parse::<u64>().map_err(|_| wrong());
     let (whole, less) = text.split_once('-').unwrap_or((text, "0"));
@@ -26,7 +26,7 @@ pub fn number(text: &str) -> Result<u64, String> {
 }
 
 /// Reads a duration such as `30s`, `1d12h` or `250ms`; `never` is the longest.
-pub fn duration(text: &str) -> Result<Millis, String> {
+pub(crate) fn duration(text: &str) -> Result<Millis, String> {
     if text == "never" {
         return Ok(NEVER);
     }
@@ -60,12 +60,12 @@ pub fn write_duration(mut time: Millis) -> String {
 }
 
 /// Reads a session such as `s1`.
-pub fn session(text: &str) -> Option<SessionId> {
+pub(crate) fn session(text: &str) -> Option<SessionId> {
     text.strip_prefix('s')?.parse().ok().map(SessionId)
 }
 
 /// Reads a ticket such as `s1/3`, or several as in `s1/3..9`.
-pub fn tickets(text: &str) -> Option<Vec<TicketId>> {
+pub(crate) fn tickets(text: &str) -> Option<Vec<TicketId>> {
     let (owner, numbers) = text.split_once('/')?;
     let session = session(owner)?;
     let (first, last) = numbers.split_once("..").unwrap_or((numbers, numbers));
@@ -79,7 +79,7 @@ pub fn write_ticket(ticket: TicketId) -> String {
 }
 
 /// Writes amounts as `metric=amount`.
-pub fn write_wants(wants: &Wants) -> String {
+pub(crate) fn write_wants(wants: &Wants) -> String {
     wants.iter().map(|(metric, amount)| format!(" {metric}={amount}")).collect()
 }
 
@@ -110,7 +110,7 @@ pub fn write_answer(answer: &Answer) -> String {
 }
 
 /// Writes a refusal as traces expect it.
-pub fn write_refusal(refusal: &Refusal) -> String {
+pub(crate) fn write_refusal(refusal: &Refusal) -> String {
     let time = |time: &Millis| write_duration(*time);
     match refusal {
         Refusal::Impossible { limit, wanted, most } => {
@@ -154,7 +154,9 @@ fn write_error(error: &SpecError) -> String {
 }
 
 /// Returns whether what happened begins with what was expected, word by word; `*` stands for any word.
-pub fn holds(expected: &str, happened: &str) -> bool {
+pub(crate) fn holds(expected: &str, happened: &str) -> bool {
     let mut words = happened.split_whitespace();
-    expected.split_whitespace().all(|word| words.next().is_some_and(|happened| word == "*" || word == happened))
+    expected
+        .split_whitespace()
+        .all(|word| words.next().is_some_and(|happened| word == "*" || word == happened))
 }

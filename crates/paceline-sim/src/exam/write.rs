@@ -1,6 +1,8 @@
 //! Asks as lines of a trace, so that a failing case can be read, kept and run again.
 
-use paceline_core::{Algorithm, Boundaries, Configuration, Counting, Lanes, LimitSpec, Millis, NEVER, SessionId};
+use paceline_core::{
+    Algorithm, Boundaries, Configuration, Counting, Lanes, LimitSpec, Millis, NEVER, SessionId,
+};
 
 use crate::exam::ask::{Ask, On, Want, Wants};
 use crate::exam::words::{write_duration, write_ticket, write_wants};
@@ -75,8 +77,12 @@ fn write_configuration(configuration: &Configuration) -> Vec<String> {
 fn write_limit(limit: &LimitSpec) -> String {
     let algorithm = match &limit.algorithm {
         Algorithm::Concurrency => "concurrency".into(),
-        Algorithm::TokenBucket { window, burst } => format!("bucket {} burst {burst}", write_duration(*window)),
-        Algorithm::SlidingWindow { window, slots } => format!("sliding {} slots {slots}", write_duration(*window)),
+        Algorithm::TokenBucket { window, burst } => {
+            format!("bucket {} burst {burst}", write_duration(*window))
+        }
+        Algorithm::SlidingWindow { window, slots } => {
+            format!("sliding {} slots {slots}", write_duration(*window))
+        }
         Algorithm::FixedWindow { boundaries: Boundaries::Every { period, phase }, margin } => {
             let [period, phase, margin] = [*period, *phase, *margin].map(write_duration);
             format!("every {period} phase {phase} margin {margin}")

@@ -111,6 +111,11 @@ impl Model {
         }
         let ticket = self.ticket(want);
         let alone = !self.tickets.iter().any(|waiting| waiting.lane == ticket.lane);
+        let room = self.resources.get(&want.resource).map_or(0, |resource| resource.line_max);
+        if want.wait && self.tickets.len() < room as usize {
+            self.tickets.push(ticket.clone());
+            return if self.walk(Some(id)) { Answer::Granted } else { Answer::Queued(self.ahead(&ticket)) };
+        }
         let mut after = self.clone();
         after.tickets.push(ticket.clone());
         let went = (want.wait || alone) && after.grants_left > 0 && after.walk(Some(id));
@@ -122,10 +127,9 @@ impl Model {
             return Answer::Refused(self.busy(want));
         }
         let others = after.tickets.iter().filter(|other| other.resource == want.resource).count() - 1;
-        let most = self.resources.get(&want.resource).map_or(0, |resource| resource.line_max);
-        if others >= most as usize {
+        if others >= room as usize {
             let waiting = u32::try_from(others).unwrap_or(u32::MAX);
-            return Answer::Refused(Refusal::LineFull { waiting, most });
+            return Answer::Refused(Refusal::LineFull { waiting, most: room });
         }
         *self = after;
         Answer::Queued(self.ahead(&ticket))
@@ -134,7 +138,8 @@ impl Model {
     fn refused_at_once(&self, want: &Want) -> Option<Refusal> {
         let (resource, lane, demand) = (want.resource.as_str(), want.lane.as_deref(), &want.demand);
         let Some(spec) = self.resources.get(resource) else { return Some(Refusal::NoResource) };
-        if let Some(name) = lane.filter(|_| !spec.lanes.is_empty() && self.declared(resource, lane).is_none()) {
+        if let Some(name) = lane.filter(|_| !spec.lanes.is_empty() && self.declared(resource, lane).is_none())
+        {
             return Some(Refusal::UnknownLane { lane: name.into() });
         }
         let refusal = self.refused_by_pause(resource, lane, demand);
@@ -172,12 +177,17 @@ impl Model {
         let own = (want.resource.clone(), want.lane.clone(), false);
         let tickets = self.tickets.iter().filter(|ticket| ticket.resource == want.resource && !ticket.lane.2);
         let waiting: std::collections::BTreeSet<&Lane> = tickets.map(|ticket| &ticket.lane).collect();
-        if waiting.len() >= 256 && !waiting.contains(&own) { (want.resource.clone(), None, true) } else { own }
+        if waiting.len() >= 256 && !waiting.contains(&own) {
+            (want.resource.clone(), None, true)
+        } else {
+            own
+        }
     }
 
     fn ahead(&self, ticket: &Ticket) -> u64 {
         let key = |ticket: &Ticket| (ticket.rank, ticket.arrival);
-        let before = self.tickets.iter().filter(|other| other.lane == ticket.lane && key(other) < key(ticket));
+        let before =
+            self.tickets.iter().filter(|other| other.lane == ticket.lane && key(other) < key(ticket));
         before.count() as u64
     }
 
@@ -188,7 +198,8 @@ impl Model {
         let mut longest = (None, 0);
         for (name, limit, wanted) in enforced {
             let pause = self.pause_left(&On::Limit(name.clone())).unwrap_or(0);
-            let time = limit.ready_in(self.now, wanted, self.held(name)).unwrap_or(i128::from(NEVER)).max(pause);
+            let time =
+                limit.ready_in(self.now, wanted, self.held(name)).unwrap_or(i128::from(NEVER)).max(pause);
             if time > longest.1 {
                 longest = (Some(name.as_str().into()), time);
             }

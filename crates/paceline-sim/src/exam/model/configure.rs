@@ -36,7 +36,9 @@ impl Model {
         }
         self.limits.retain(|_, limit| !limit.spec.members.is_empty());
         let limits: BTreeSet<&String> = self.limits.keys().collect();
-        self.pauses.retain(|on, _| matches!(on, On::Resource(_)) || matches!(on, On::Limit(name) if limits.contains(name)));
+        self.pauses.retain(|on, _| {
+            matches!(on, On::Resource(_)) || matches!(on, On::Limit(name) if limits.contains(name))
+        });
         self.mark();
         Answer::Done
     }
@@ -170,7 +172,8 @@ impl Model {
     /// Ends the pauses whose time has come.
     pub(super) fn end_pauses(&mut self) {
         let over = |pause: &Pause| pause.ends.filter(|ends| *ends <= self.now.clock);
-        let over: Vec<(On, i128)> = self.pauses.iter().filter_map(|(on, pause)| Some((on.clone(), over(pause)?))).collect();
+        let over: Vec<(On, i128)> =
+            self.pauses.iter().filter_map(|(on, pause)| Some((on.clone(), over(pause)?))).collect();
         for (on, ends) in over {
             self.pauses.remove(&on);
             self.empty(&on, ends);
@@ -192,7 +195,9 @@ impl Model {
 
 fn same_generation(old: &LimitSpec, new: &LimitSpec) -> bool {
     let algorithm = match (&old.algorithm, &new.algorithm) {
-        (Algorithm::TokenBucket { window: old, .. }, Algorithm::TokenBucket { window: new, .. }) => old == new,
+        (Algorithm::TokenBucket { window: old, .. }, Algorithm::TokenBucket { window: new, .. }) => {
+            old == new
+        }
         (Algorithm::FixedWindow { boundaries: old, .. }, Algorithm::FixedWindow { boundaries: new, .. }) => {
             match (old, new) {
                 (Boundaries::Every { period: old, .. }, Boundaries::Every { period: new, .. }) => old == new,

@@ -168,7 +168,9 @@ impl Meter {
 
     fn tick(&self) -> i128 {
         match self.spec.algorithm {
-            Algorithm::TokenBucket { window, .. } | Algorithm::SlidingWindow { window, .. } => tick(window.into()),
+            Algorithm::TokenBucket { window, .. } | Algorithm::SlidingWindow { window, .. } => {
+                tick(window.into())
+            }
             _ => 1,
         }
     }

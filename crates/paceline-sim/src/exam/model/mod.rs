@@ -143,7 +143,8 @@ impl Model {
 
     fn sweep(&mut self) {
         while let Some(session) = self.dead.first().copied() {
-            let mut owned: Vec<TicketId> = self.holds.iter().filter(|hold| hold.owner == session).map(|hold| hold.id).collect();
+            let mut owned: Vec<TicketId> =
+                self.holds.iter().filter(|hold| hold.owner == session).map(|hold| hold.id).collect();
             owned.extend(self.tickets.iter().map(|ticket| ticket.id).filter(|id| id.session == session));
             owned.sort_unstable();
             for id in owned {
@@ -199,7 +200,11 @@ impl Model {
     /// The limits on which a caller draws with this demand.
     fn drawn(&self, resource: &str, lane: Option<&str>, demand: &Wants) -> Vec<(&String, &Meter, i128)> {
         let members = self.limits.iter().filter(|(_, limit)| {
-            limit.spec.members.iter().any(|member| *member.resource == *resource && member.lanes.contain(lane))
+            limit
+                .spec
+                .members
+                .iter()
+                .any(|member| *member.resource == *resource && member.lanes.contain(lane))
         });
         members
             .filter_map(|(name, limit)| Some((name, limit, i128::from(*demand.get(&*limit.spec.metric)?))))
@@ -210,9 +215,10 @@ impl Model {
     /// What is held apart on a limit.
     fn held(&self, name: &str) -> i128 {
         let Some(limit) = self.limits.get(name).filter(|limit| limit.holds()) else { return 0 };
-        let attached = self.holds.iter().filter(|hold| {
-            hold.notes.get(name).is_some_and(|note| note.generation == limit.generation)
-        });
+        let attached = self
+            .holds
+            .iter()
+            .filter(|hold| hold.notes.get(name).is_some_and(|note| note.generation == limit.generation));
         let metric = &*limit.spec.metric;
         let held = attached.map(|hold| match limit.is_concurrency() {
             true => hold.reserved.get(metric).copied().unwrap_or(0),

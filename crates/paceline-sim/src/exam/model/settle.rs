@@ -55,7 +55,8 @@ impl Model {
             let Some(limit) = self.limits.get_mut(&name) else { continue };
             let metric = limit.spec.metric.to_string();
             let (old, new) = (before.total(&metric), after.total(&metric));
-            let freed = before.reserved.get(&metric).unwrap_or(&0) - after.reserved.get(&metric).unwrap_or(&0);
+            let freed =
+                before.reserved.get(&metric).unwrap_or(&0) - after.reserved.get(&metric).unwrap_or(&0);
             let note = before.notes.get(&name).filter(|note| note.generation == limit.generation);
             if limit.is_concurrency() {
                 most(&mut returned, &metric, if note.is_some() { freed } else { 0 });

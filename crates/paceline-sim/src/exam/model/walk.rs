@@ -33,7 +33,8 @@ impl Model {
 
     /// After what time something may happen without a command.
     pub(super) fn due(&self) -> Option<i128> {
-        let unfinished = !self.dead.is_empty() || !self.to_look_at.is_empty() || !self.due_sessions().is_empty();
+        let unfinished =
+            !self.dead.is_empty() || !self.to_look_at.is_empty() || !self.due_sessions().is_empty();
         if unfinished || (self.started && self.grants_left == 0) {
             return Some(0);
         }
@@ -49,7 +50,8 @@ impl Model {
     }
 
     fn next_head(&self, closed: &BTreeSet<Lane>) -> Option<Ticket> {
-        let mut open: Vec<&Ticket> = self.tickets.iter().filter(|ticket| !closed.contains(&ticket.lane)).collect();
+        let mut open: Vec<&Ticket> =
+            self.tickets.iter().filter(|ticket| !closed.contains(&ticket.lane)).collect();
         open.sort_by_key(|ticket| (ticket.rank, ticket.arrival));
         let mut heads: BTreeMap<&Lane, &Ticket> = BTreeMap::new();
         for ticket in open {
@@ -77,7 +79,10 @@ impl Model {
     pub(super) fn declared(&self, resource: &str, lane: Option<&str>) -> Option<&paceline_core::LaneSpec> {
         let (lane, lanes) = (lane?, &self.resources.get(resource)?.lanes);
         let means = |pattern: &Name| Lanes::Only(vec![pattern.clone()]).contain(Some(lane));
-        lanes.iter().find(|declared| *declared.name == *lane).or_else(|| lanes.iter().find(|declared| means(&declared.name)))
+        lanes
+            .iter()
+            .find(|declared| *declared.name == *lane)
+            .or_else(|| lanes.iter().find(|declared| means(&declared.name)))
     }
 
     fn enforced<'a>(&'a self, ticket: &'a Ticket) -> Vec<(&'a String, &'a super::Meter, i128)> {
@@ -90,7 +95,12 @@ impl Model {
     fn pauses_of(&self, resource: &str, lane: Option<&str>, demand: &Wants) -> Vec<On> {
         let mut on = vec![On::Resource(resource.into())];
         let drawn = self.drawn(resource, lane, demand);
-        on.extend(drawn.iter().filter(|(_, limit, _)| !limit.spec.shadow).map(|(name, ..)| On::Limit((*name).clone())));
+        on.extend(
+            drawn
+                .iter()
+                .filter(|(_, limit, _)| !limit.spec.shadow)
+                .map(|(name, ..)| On::Limit((*name).clone())),
+        );
         on.retain(|on| self.pauses.contains_key(on));
         on
     }
@@ -112,7 +122,12 @@ impl Model {
 
     /// When limits and pauses alone would let a call go, and which limit takes longest; a limit that never would
     /// counts as now, a pause without end as never.
-    pub(super) fn ready_at(&self, resource: &str, lane: Option<&str>, demand: &Wants) -> Option<(i128, Option<String>)> {
+    pub(super) fn ready_at(
+        &self,
+        resource: &str,
+        lane: Option<&str>,
+        demand: &Wants,
+    ) -> Option<(i128, Option<String>)> {
         let mut latest = (0, None);
         for (name, limit, wanted) in self.drawn(resource, lane, demand) {
             if limit.spec.shadow {
@@ -151,7 +166,9 @@ impl Model {
                     && inner.is_concurrency()
                     && inner.spec.metric == limit.spec.metric
                     && within(&inner.spec, &limit.spec)
-                    && inner.available(self.now, 0, self.held(other)) - before.get(*other).copied().unwrap_or(0) < *wanted
+                    && inner.available(self.now, 0, self.held(other))
+                        - before.get(*other).copied().unwrap_or(0)
+                        < *wanted
             });
             let part = inner.map(|(other, inner, _)| left(other, inner)).min().unwrap_or(*wanted);
             *aside.entry((*name).clone()).or_insert(0) += part;
@@ -187,9 +204,9 @@ impl Model {
         };
         let costs = |concurrency: bool| {
             let limits = self.enforced(head);
-            let costs = limits.into_iter().filter(|(_, limit, _)| {
-                whole(&limit.spec) && limit.is_concurrency() == concurrency
-            });
+            let costs = limits
+                .into_iter()
+                .filter(|(_, limit, _)| whole(&limit.spec) && limit.is_concurrency() == concurrency);
             costs.map(|(_, limit, wanted)| wanted * limit.unit()).max()
         };
         costs(false).or_else(|| costs(true)).unwrap_or(0)
@@ -197,7 +214,8 @@ impl Model {
 
     fn hold(&mut self, head: &Ticket) {
         let drawn = self.drawn(&head.resource, head.named.as_deref(), &head.demand);
-        let drawn: Vec<(String, i128)> = drawn.into_iter().map(|(name, _, wanted)| (name.clone(), wanted)).collect();
+        let drawn: Vec<(String, i128)> =
+            drawn.into_iter().map(|(name, _, wanted)| (name.clone(), wanted)).collect();
         let mut hold = Hold {
             id: head.id,
             owner: head.id.session,
@@ -230,12 +248,18 @@ impl Model {
 
     pub(super) fn impossible(&self, resource: &str, lane: Option<&str>, demand: &Wants) -> Option<Refusal> {
         let mut drawn = self.drawn(resource, lane, demand).into_iter();
-        let (name, limit, wanted) = drawn.find(|(_, limit, wanted)| !limit.spec.shadow && *wanted > limit.most())?;
+        let (name, limit, wanted) =
+            drawn.find(|(_, limit, wanted)| !limit.spec.shadow && *wanted > limit.most())?;
         let (wanted, most) = (u64::try_from(wanted).unwrap_or(0), u64::try_from(limit.most()).unwrap_or(0));
         Some(Refusal::Impossible { limit: name.as_str().into(), wanted, most })
     }
 
-    pub(super) fn refused_by_pause(&self, resource: &str, lane: Option<&str>, demand: &Wants) -> Option<Refusal> {
+    pub(super) fn refused_by_pause(
+        &self,
+        resource: &str,
+        lane: Option<&str>,
+        demand: &Wants,
+    ) -> Option<Refusal> {
         let on = self.pauses_of(resource, lane, demand);
         let refusing = on.iter().filter(|on| self.pauses.get(on).is_some_and(|pause| pause.refuse));
         let longest = refusing.filter_map(|on| self.pause_left(on)).max()?;
