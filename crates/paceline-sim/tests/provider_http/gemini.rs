@@ -24,9 +24,10 @@ async fn content_comes_whole() {
 async fn every_event_of_a_stream_carries_the_usage_so_far() {
     let client = start(ProviderConfig::gemini(5, 1_000, 100)).await;
     let events = events(ask(&client, "streamGenerateContent?alt=sse")).await;
-    let counts = events.iter().map(|event| event["usageMetadata"]["candidatesTokenCount"].as_u64().unwrap());
-    assert!(counts.clone().is_sorted());
-    assert_eq!(counts.last(), Some(8));
+    let count = |event: &Value| event["usageMetadata"]["candidatesTokenCount"].as_u64().unwrap();
+    let counts: Vec<u64> = events.iter().map(count).collect();
+    assert!(counts.is_sorted());
+    assert_eq!(counts.last(), Some(&8));
 }
 
 #[tokio::test]
