@@ -116,20 +116,17 @@ impl Admitted {
         if self.ask.stream { self.stream(call).await } else { self.whole(call).await }
     }
 
-    async fn stream(mut self, call: RunningCall) -> Response {
+    async fn stream(self, call: RunningCall) -> Response {
         call.sleep_until(self.plan.first_token_us).await;
-        let (cut, choices) = (self.fault == Some(Fault::Cut), self.ask.choices);
-        let number = self.number();
-        let (plan, headers) = (self.plan, std::mem::take(&mut self.headers));
-        let body = stream::body(call, self.reply(number), plan, choices, cut);
-        respond(200, "text/event-stream", &headers, body)
+        let (plan, choices, cut) = (self.plan, self.ask.choices, self.is_cut());
+        let (reply, headers) = self.reply();
+        respond(200, "text/event-stream", &headers, stream::body(call, reply, plan, choices, cut))
     }
 
-    async fn whole(mut self, mut call: RunningCall) -> Response {
+    async fn whole(self, mut call: RunningCall) -> Response {
         call.sleep_until(self.plan.total_us).await;
-        let number = self.number();
-        let (cut, mut headers) = (self.fault == Some(Fault::Cut), std::mem::take(&mut self.headers));
-        let reply = self.reply(number);
+        let cut = self.is_cut();
+        let (reply, mut headers) = self.reply();
         if cut {
             call.produce_rest();
             call.fail();
@@ -139,17 +136,19 @@ impl Admitted {
         Answer::new(200, reply.whole()).with(headers).into_response()
     }
 
-    /// Numbers the reply, in its headers too.
-    fn number(&mut self) -> u64 {
+    /// Makes the reply and its headers, both with the same number.
+    fn reply(self) -> (Reply, Headers) {
+        let dialect = self.dialect();
+        let unix_us = self.desk.clock.unix_us(self.desk.clock.now_us());
         let number = self.desk.docket().next_reply();
-        let name = if self.dialect() == Dialect::Anthropic { "request-id" } else { "x-request-id" };
-        self.headers.push(header(name, format!("req_{number:016x}")));
-        number
+        let name = if dialect == Dialect::Anthropic { "request-id" } else { "x-request-id" };
+        let mut headers = self.headers;
+        headers.push(header(name, format!("req_{number:016x}")));
+        (Reply::new(dialect, self.ask, self.plan, unix_us, number), headers)
     }
 
-    fn reply(self, number: u64) -> Reply {
-        let unix_us = self.desk.clock.unix_us(self.desk.clock.now_us());
-        Reply::new(self.dialect(), self.ask, self.plan, unix_us, number)
+    fn is_cut(&self) -> bool {
+        self.fault == Some(Fault::Cut)
     }
 
     fn dialect(&self) -> Dialect {
