@@ -34,7 +34,7 @@ enum Source {
 }
 
 /// How long a permit lives that nobody settles or renews.
-const LEASE: Duration = Duration::from_secs(15 * 60);
+const LEASE: Duration = Duration::from_mins(15);
 
 impl Builder {
     /// Takes a configuration.
@@ -102,7 +102,7 @@ impl Builder {
         let limiter = Limiter::over(Arc::new(Shared::new(store)));
         match self.source {
             Source::Nothing => {}
-            Source::Config(config) => limiter.configure(*config)?,
+            Source::Config(config) => limiter.configure(&config)?,
             Source::Compiled(compiled) => limiter.configure_compiled(&compiled)?,
         }
         Ok(limiter)

@@ -16,8 +16,8 @@ use crate::config::ConfigError;
 /// # let limit = LimitSpec::new("rpm", "requests", 1, Algorithm::TokenBucket { window: 60_000, burst: 1 }).member("gpt");
 /// # let limiter = Limiter::builder().private().limits([limit], [ResourceSpec::new("gpt")]).build()?;
 /// let resource = limiter.resource("gpt")?;
-/// let _first = resource.try_acquire(Demand::new())?;
-/// let error = resource.try_acquire(Demand::new()).unwrap_err();
+/// let _first = resource.try_acquire(Demand::new()).wait()?;
+/// let error = resource.try_acquire(Demand::new()).wait().unwrap_err();
 /// assert!(error.is_busy());
 /// assert_eq!(error.retry_after().unwrap().as_secs(), 60);
 /// # Ok::<(), Error>(())

@@ -45,7 +45,8 @@ impl Pace {
             let Some(metric) = ledger.metric(&limit.metric) else { continue };
             let before = backlog(&snapshot, limit, metric, seats, place);
             let wanted = if place.in_line { 0 } else { place.demand.amount(metric) };
-            let missing = before + as_f64(wanted) - limit.left as f64;
+            let owed = as_f64(limit.left.unsigned_abs()).copysign(if limit.left < 0 { 1.0 } else { -1.0 });
+            let missing = before + as_f64(wanted) + owed;
             let pace = self.of(limit, now);
             if missing <= 0.0 {
                 continue;

@@ -115,7 +115,7 @@ impl Limiter {
 
     /// Puts another configuration into force, live: waiting callers keep their places, permits what they reserved.
     /// What the configuration before named and this one does not is removed.
-    pub fn configure(&self, config: Config) -> Result<(), Error> {
+    pub fn configure(&self, config: &Config) -> Result<(), Error> {
         let compiled = config.compile(self.0.store.options.clock.now_ms())?;
         self.configure_compiled(&compiled)
     }

@@ -150,7 +150,7 @@ impl fmt::Debug for Permit {
             .field("resource", &self.resource())
             .field("number", &self.number)
             .field("waited", &self.waited())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -49,7 +49,7 @@ impl Watch {
 
     fn reload(&self, limiter: &Arc<Shared>) {
         let loaded = Config::load(&self.path).map_err(Error::from);
-        let Err(error) = loaded.and_then(|config| Limiter::over(Arc::clone(limiter)).configure(config))
+        let Err(error) = loaded.and_then(|config| Limiter::over(Arc::clone(limiter)).configure(&config))
         else {
             log::info!("{} is in force", self.path.display());
             return;

@@ -23,10 +23,10 @@ impl State {
                 Error::Impossible { resource, limit, wanted, most }
             }
             Refusal::TooLate { limit, ready_in } => {
-                Error::TooLate(self.shortage(now, waiter, Some(&limit), ready_in))
+                Error::TooLate(Box::new(self.shortage(now, waiter, Some(&limit), ready_in)))
             }
             Refusal::Busy { limit, ready_in } => {
-                Error::Busy(self.shortage(now, waiter, limit.as_ref(), ready_in))
+                Error::Busy(Box::new(self.shortage(now, waiter, limit.as_ref(), ready_in)))
             }
             Refusal::LineFull { waiting, most } => {
                 let retry_after = self.shortage(now, waiter, None, NEVER).retry_after;
@@ -41,7 +41,7 @@ impl State {
 
     /// Says what a caller waited for in vain.
     pub(super) fn timed_out(&mut self, now: Millis, waiter: &Waiter) -> Error {
-        Error::AcquireTimeout(self.shortage(now, waiter, None, NEVER))
+        Error::AcquireTimeout(Box::new(self.shortage(now, waiter, None, NEVER)))
     }
 
     /// Refuses a wait that is expected to be longer than its caller accepts.
@@ -60,7 +60,7 @@ impl State {
         shortage.ahead = shortage.ahead.saturating_sub(1);
         shortage.retry_after = Duration::from_millis(expected - most);
         let (expected, most) = (Duration::from_millis(expected), Duration::from_millis(most));
-        Err(Error::ExpectedWait { expected, most, shortage })
+        Err(Error::ExpectedWait { expected, most, shortage: Box::new(shortage) })
     }
 
     /// Warns of the waits that are due for it, and returns them as events.
@@ -91,13 +91,7 @@ impl State {
     }
 
     /// Gathers what is short: the limit that was named, or the one that takes longest.
-    fn shortage(
-        &mut self,
-        now: Millis,
-        waiter: &Waiter,
-        limit: Option<&Name>,
-        ready_in: Millis,
-    ) -> Box<Shortage> {
+    fn shortage(&mut self, now: Millis, waiter: &Waiter, limit: Option<&Name>, ready_in: Millis) -> Shortage {
         let id = self.seats.get(waiter.slot).map(|seat| seat.id);
         let lane = waiter.lane.as_deref();
         let explanation = id.and_then(|id| self.ledger.explain(now, id, lane, &waiter.demand));
@@ -110,7 +104,7 @@ impl State {
         let ready_in = [Some(ready_in), binding.map(|binding| binding.ready_in)];
         let ready_in = ready_in.into_iter().flatten().filter(|ready_in| *ready_in != NEVER).max();
         let retry_after = ready_in.max(expected).unwrap_or(UNTOLD).max(1);
-        Box::new(Shortage {
+        Shortage {
             resource: self.name_of(waiter.slot),
             limit: limit.or(binding.map(|binding| &binding.limit)).cloned(),
             wanted: binding.map_or(0, |binding| binding.wanted),
@@ -119,7 +113,7 @@ impl State {
             head_waited: explanation.as_ref().and_then(|told| told.head_waited).map(Duration::from_millis),
             waited: Duration::from_millis(now.saturating_sub(waiter.since)),
             retry_after: Duration::from_millis(retry_after),
-        })
+        }
     }
 }
 

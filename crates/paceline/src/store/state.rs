@@ -57,7 +57,8 @@ impl State {
 
     /// Ends what has outlived its lease, and returns it.
     pub(super) fn end_overdue(&mut self, session: SessionId, now: Millis) -> Vec<TicketId> {
-        self.stepped_at = now;
+        // The ages of permits are those of the last step.
+        self.tick(now);
         self.leases.end_overdue(&mut self.ledger, session, now)
     }
 
