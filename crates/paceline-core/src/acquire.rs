@@ -2,7 +2,7 @@
 
 use crate::Name;
 use crate::command::{Acquire, Outcome, Refusal};
-use crate::lane::{Lane, Place, Resource};
+use crate::lane::{Draw, Lane, Place, Resource};
 use crate::ledger::{Ledger, Spot};
 use crate::limit::Pause;
 use crate::line::{Fit, Ticket, fit, paused, ready_at};
@@ -13,17 +13,17 @@ use crate::time::{Millis, NEVER};
 const COUNTED: usize = 1_024;
 
 impl Ledger {
-    pub(crate) fn acquire(&mut self, acquire: Acquire) -> Outcome {
+    pub(crate) fn acquire(&mut self, acquire: &mut Acquire) -> Outcome {
         let Some(session) = self.sessions.alive(acquire.ticket.session) else {
             self.walk(None);
             return Outcome::Expired;
         };
         if acquire.ticket.number <= session.highest {
             self.walk(None);
-            return self.repeated(&acquire);
+            return self.repeated(acquire);
         }
         session.highest = acquire.ticket.number;
-        match self.fits(&acquire) {
+        match self.fits(acquire) {
             Err(refusal) => {
                 self.walk(None);
                 Outcome::Refused(refusal)
@@ -59,9 +59,9 @@ impl Ledger {
         self.walks += 1;
         let unknown;
         let draws = match at.lane(lane).and_then(|lane| self.lanes.get(lane)) {
-            Some(lane) => &lane.draws.limits,
+            Some(lane) => &lane.draws,
             None => {
-                unknown = self.draws_of(acquire.resource.0, lane).limits;
+                unknown = self.draws_of(acquire.resource.0, lane);
                 &unknown
             }
         };
@@ -84,26 +84,26 @@ impl Ledger {
     }
 
     /// Grants where nobody waits.
-    fn answer_at_once(&mut self, acquire: Acquire) -> Outcome {
+    fn answer_at_once(&mut self, acquire: &mut Acquire) -> Outcome {
         let resource = acquire.resource.0;
         let lane = self.lane_of(resource, acquire.lane.as_ref());
         self.arrivals += 1;
-        self.grant(acquire.ticket, lane, acquire.lane, None, acquire.demand);
+        self.grant(acquire.ticket, lane, acquire.lane.take(), None, core::mem::take(&mut acquire.demand));
         self.forget_lanes(resource);
         Outcome::Granted
     }
 
     /// Joins the line, and leaves it again at once where the ticket may not wait.
-    fn join(&mut self, acquire: Acquire) -> Outcome {
+    fn join(&mut self, acquire: &Acquire) -> Outcome {
         let resource = acquire.resource.0;
         let lane = self.lane_of(resource, acquire.lane.as_ref());
         let busy = self.lanes.get(lane).is_some_and(|lane| !lane.queue.is_empty());
         if !acquire.wait && busy {
             self.walk(None);
-            return self.busy(&acquire);
+            return self.busy(acquire);
         }
         self.arrivals += 1;
-        let place = Place { rank: self.rank(&acquire), arrival: self.arrivals };
+        let place = Place { rank: self.rank(acquire), arrival: self.arrivals };
         let ticket = Ticket {
             id: acquire.ticket,
             lane,
@@ -128,7 +128,7 @@ impl Ledger {
         if acquire.wait {
             return Outcome::Refused(Refusal::LineFull { waiting: waiting - 1, most });
         }
-        self.busy(&acquire)
+        self.busy(acquire)
     }
 
     fn rank(&self, acquire: &Acquire) -> i64 {
@@ -140,17 +140,17 @@ impl Ledger {
     }
 
     fn busy(&self, acquire: &Acquire) -> Outcome {
-        let draws = self.draws_of(acquire.resource.0, acquire.lane.as_deref()).limits;
+        let draws = self.draws_of(acquire.resource.0, acquire.lane.as_deref());
         let (limit, ready_in) = self.slowest(&draws, acquire, true);
         Outcome::Refused(Refusal::Busy { limit, ready_in })
     }
 
     /// Returns which limit lets a demand wait longest, and how long. Where `releases` count, one that takes a
     /// settlement takes for ever.
-    fn slowest(&self, draws: &[u32], acquire: &Acquire, releases: bool) -> (Option<Name>, Millis) {
+    fn slowest(&self, draws: &[Draw], acquire: &Acquire, releases: bool) -> (Option<Name>, Millis) {
         let mut slowest = (None, 0);
-        for number in draws {
-            let Some(limit) = self.limits.get(*number as usize).filter(|limit| !limit.spec.shadow) else {
+        for draw in draws {
+            let Some(limit) = self.limits.get(draw.limit as usize).filter(|limit| !limit.spec.shadow) else {
                 continue;
             };
             let demand = signed(acquire.demand.amount(limit.metric));

@@ -198,7 +198,7 @@ impl Ledger {
             apart.map(|(number, ticket)| (number, ticket.lane, ticket.named.clone())).collect();
         for (number, lane, named) in apart {
             let resource = self.lanes.get(lane).map_or(u32::MAX, |lane| lane.resource);
-            let draws = self.draws_of(resource, named.as_deref()).limits;
+            let draws = self.draws_of(resource, named.as_deref());
             if let Some(ticket) = self.tickets.get_mut(number) {
                 ticket.draws = Some(draws);
             }

@@ -67,15 +67,30 @@ impl Amounts {
     }
 
     /// Names an amount; above [`MAX_AMOUNT`] it counts as that.
+    #[inline]
     pub fn set(&mut self, metric: Metric, amount: u64) {
         let amount = amount.min(MAX_AMOUNT);
         if let Some(value) = self.values.get_mut(metric.index()) {
             *value = amount;
             self.named |= 1 << metric.0;
-        } else if let Some((_, value)) = self.more.iter_mut().find(|(named, _)| *named == metric) {
-            *value = amount;
         } else {
-            self.more.push((metric, amount));
+            self.set_more(metric, amount);
+        }
+    }
+
+    #[cold]
+    fn set_more(&mut self, metric: Metric, amount: u64) {
+        match self.more.iter_mut().find(|(named, _)| *named == metric) {
+            Some((_, value)) => *value = amount,
+            None => self.more.push((metric, amount)),
+        }
+    }
+
+    /// Names an amount unless a larger one is named already.
+    #[inline]
+    pub(crate) fn raise(&mut self, metric: Metric, amount: u64) {
+        if amount > self.amount(metric) {
+            self.set(metric, amount);
         }
     }
 

@@ -42,11 +42,11 @@ pub(crate) struct Difference {
 impl Difference {
     #[inline]
     fn add(&mut self, metric: Metric, returned: i64, charged: i64) {
-        if returned.unsigned_abs() > self.returned.amount(metric) {
-            self.returned.set(metric, returned.unsigned_abs());
+        if returned > 0 {
+            self.returned.raise(metric, returned.unsigned_abs());
         }
-        if charged.unsigned_abs() > self.charged.amount(metric) {
-            self.charged.set(metric, charged.unsigned_abs());
+        if charged > 0 {
+            self.charged.raise(metric, charged.unsigned_abs());
         }
     }
 }

@@ -107,15 +107,15 @@ pub(crate) struct Lane {
     pub(crate) purged: u64,
     /// Lanes are declared, and none of them means this one.
     pub(crate) undeclared: bool,
-    pub(crate) draws: Draws,
+    pub(crate) draws: Vec<Draw>,
 }
 
-/// The limits on which a lane draws, by number.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Draws {
-    pub(crate) limits: Vec<u32>,
-    /// Those by which a grant is weighed against other lanes.
-    pub(crate) costs: Vec<u32>,
+/// A limit on which a lane draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Draw {
+    pub(crate) limit: u32,
+    /// Whether a grant is weighed by it against other lanes.
+    pub(crate) weighs: bool,
 }
 
 /// A resource at work.
@@ -184,7 +184,7 @@ impl Resource {
 }
 
 impl Lane {
-    pub(crate) fn new(number: u32, resource: &Resource, name: Option<Name>, draws: Draws) -> Self {
+    pub(crate) fn new(number: u32, resource: &Resource, name: Option<Name>, draws: Vec<Draw>) -> Self {
         let declared = name.as_deref().and_then(|name| resource.declared(name));
         Self {
             resource: number,
@@ -203,7 +203,7 @@ impl Lane {
     }
 
     /// Takes over what a configuration says of it.
-    pub(crate) fn adopt(&mut self, resource: &Resource, draws: Draws) {
+    pub(crate) fn adopt(&mut self, resource: &Resource, draws: Vec<Draw>) {
         let declared = self.name.as_deref().and_then(|name| resource.declared(name));
         self.priority = declared.map_or(0, |lane| lane.priority);
         self.weight = declared.map_or(1, |lane| u64::from(lane.weight));

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::command::{Command, Decision, LimitId, Outcome, ResourceId, SessionId, Target, TicketId, Usage};
 use crate::demand::{Amounts, Metric};
 use crate::hold::{Difference, Entry, Hold};
-use crate::lane::{Draws, Lane, Place, Resource};
+use crate::lane::{Draw, Lane, Place, Resource};
 use crate::limit::{Limit, Pause};
 use crate::line::{Ticket, Turn};
 use crate::meter::signed;
@@ -204,7 +204,7 @@ impl Ledger {
     fn carry_out(&mut self, command: Command) -> Outcome {
         self.due = None;
         let outcome = match command {
-            Command::Acquire(acquire) => return self.acquire(acquire),
+            Command::Acquire(mut acquire) => return self.acquire(&mut acquire),
             Command::Settle { permit, usage } => self.settle(permit, &usage),
             Command::Cancel { ticket } => self.cancel(ticket),
             Command::Amend { permit, reserve } => self.amend(permit, &reserve),
@@ -253,39 +253,35 @@ impl Ledger {
         }
     }
 
-    /// Gives a ticket its permit: all limits are charged at once.
+    /// Gives a ticket its permit: all limits are charged at once, and the lane's virtual time moves on.
     pub(crate) fn grant(
         &mut self,
         id: TicketId,
         lane: u32,
         named: Option<Name>,
-        draws: Option<Vec<u32>>,
+        draws: Option<&[Draw]>,
         demand: Amounts,
     ) {
-        self.weigh(lane, &demand);
         let mut entries = self.entries_kept.pop().unwrap_or_default();
-        let Some(lane) = self.lanes.get(lane) else { return };
-        let limits = draws.as_deref().unwrap_or(&lane.draws.limits);
-        for number in limits {
-            let Some(limit) = self.limits.get_mut(*number as usize) else { continue };
+        let Some(at) = self.lanes.get(lane) else { return };
+        let mut cost = 0;
+        for draw in draws.unwrap_or(&at.draws) {
+            let Some(limit) = self.limits.get_mut(draw.limit as usize) else { continue };
             limit.bring(self.now);
-            let note = limit.reserve(self.now, signed(demand.amount(limit.metric)));
-            entries.push(Entry { limit: *number, generation: limit.generation, note });
+            let amount = demand.amount(limit.metric);
+            if draw.weighs {
+                cost = amount.saturating_mul(limit.unit).max(cost);
+            }
+            let note = limit.reserve(self.now, signed(amount));
+            entries.push(Entry { limit: draw.limit, generation: limit.generation, note });
         }
-        let resource = lane.resource;
+        let resource = at.resource;
+        self.weigh(lane, cost);
         if let Some(resource) = self.resources.get_mut(resource as usize) {
             resource.in_flight += 1;
         }
-        let hold = Hold {
-            id,
-            owner: id.session,
-            resource,
-            lane: named,
-            since: self.now.clock,
-            reserved: demand,
-            extra: None,
-            entries,
-        };
+        let (owner, since) = (id.session, self.now.clock);
+        let hold = Hold { id, owner, resource, lane: named, since, reserved: demand, extra: None, entries };
         let hold = self.holds.insert(hold);
         self.spots.insert(id, Spot::Held(hold));
     }
@@ -325,8 +321,8 @@ impl Ledger {
         if self.resources.get(resource.0 as usize).is_none_or(|resource| resource.gone) {
             return Outcome::Refused(Refusal::NoResource);
         }
-        for number in self.draws_of(resource.0, lane).limits {
-            let Some(limit) = self.limits.get_mut(number as usize) else { continue };
+        for draw in self.draws_of(resource.0, lane) {
+            let Some(limit) = self.limits.get_mut(draw.limit as usize) else { continue };
             limit.bring(self.now);
             if !limit.is_concurrency() {
                 limit.charge(self.now, signed(usage.amount(limit.metric)));
@@ -450,31 +446,23 @@ impl Ledger {
         }
     }
 
-    /// Returns the limits on which callers of a lane draw, and by which they are weighed.
-    pub(crate) fn draws_of(&self, resource: u32, lane: Option<&str>) -> Draws {
-        let mut draws = Draws::default();
+    /// Returns the limits on which callers of a lane draw. They are weighed by the enforced rate limits that the whole
+    /// resource draws on, and where there are none by such concurrency limits.
+    pub(crate) fn draws_of(&self, resource: u32, lane: Option<&str>) -> Vec<Draw> {
+        let mut draws = Vec::new();
+        let mut rates = false;
         let Some(resource) = self.resources.get(resource as usize) else { return draws };
-        let mut slots = Vec::new();
         for number in &resource.limits {
             let Some(limit) = self.limits.get(*number as usize) else { continue };
-            let members = limit.spec.members.iter().filter(|member| member.resource == resource.spec.name);
-            let mut whole = false;
-            let mut drawn = false;
-            for member in members {
-                whole |= member.lanes == crate::Lanes::All;
-                drawn |= member.lanes.contain(lane);
-            }
-            if !drawn {
-                continue;
-            }
-            draws.limits.push(*number);
-            if whole && !limit.spec.shadow {
-                let costs = if limit.is_concurrency() { &mut slots } else { &mut draws.costs };
-                costs.push(*number);
-            }
+            let member = limit.spec.members.iter().find(|member| member.resource == resource.spec.name);
+            let Some(member) = member.filter(|member| member.lanes.contain(lane)) else { continue };
+            let weighs = member.lanes == crate::Lanes::All && !limit.spec.shadow;
+            rates |= weighs && !limit.is_concurrency();
+            draws.push(Draw { limit: *number, weighs });
         }
-        if draws.costs.is_empty() {
-            draws.costs = slots;
+        for draw in &mut draws {
+            let slots = self.limits.get(draw.limit as usize).is_some_and(Limit::is_concurrency);
+            draw.weighs &= !(rates && slots);
         }
         draws
     }

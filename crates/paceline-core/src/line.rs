@@ -7,7 +7,7 @@ use core::cmp::Reverse;
 use crate::Name;
 use crate::command::{Decision, Refusal, TicketId, Verdict};
 use crate::demand::Amounts;
-use crate::lane::{Lane, OTHER, Place, Resource};
+use crate::lane::{Draw, Lane, OTHER, Place, Resource};
 use crate::ledger::{Ledger, Spot};
 use crate::limit::{Limit, Pause};
 use crate::meter::signed;
@@ -27,7 +27,7 @@ pub(crate) struct Ticket {
     /// The lane that the caller named, by which limits are chosen.
     pub(crate) named: Option<Name>,
     /// The limits on which it draws, where its lane is not the one that it named.
-    pub(crate) draws: Option<Vec<u32>>,
+    pub(crate) draws: Option<Vec<Draw>>,
     pub(crate) demand: Amounts,
     pub(crate) place: Place,
     pub(crate) since: Millis,
@@ -57,7 +57,7 @@ impl Ledger {
         let lane = self.lane_to_wait_in(resource, ticket.named.as_ref());
         ticket.lane = lane;
         if self.lanes.get(lane).is_some_and(|lane| lane.name != ticket.named) {
-            ticket.draws = Some(self.draws_of(resource, ticket.named.as_deref()).limits);
+            ticket.draws = Some(self.draws_of(resource, ticket.named.as_deref()));
         }
         let number = self.tickets.insert(ticket.clone());
         self.stand(number, &ticket, resource);
@@ -275,7 +275,7 @@ impl Ledger {
         if let Some(refusal) = no_longer(resource, lane, ticket) {
             return Head::Refused(refusal);
         }
-        let draws = ticket.draws.as_deref().unwrap_or(&lane.draws.limits);
+        let draws = ticket.draws.as_deref().unwrap_or(&lane.draws);
         match fit(&mut self.limits, draws, &ticket.demand, self.now, self.walks) {
             Fit::Never(refusal) => Head::Refused(refusal),
             _ if Pause::left(resource.pause, self.now.clock) > 0 => {
@@ -312,7 +312,7 @@ impl Ledger {
             self.decisions.push_back(Decision { ticket: ticket.id, verdict: Verdict::Granted { waited } });
         }
         let lane = ticket.lane;
-        self.grant(ticket.id, lane, ticket.named, ticket.draws, ticket.demand);
+        self.grant(ticket.id, lane, ticket.named, ticket.draws.as_deref(), ticket.demand);
         self.forget_lanes_of(lane);
     }
 
@@ -325,16 +325,12 @@ impl Ledger {
         }
     }
 
-    /// Moves a lane's virtual time on for a grant of this demand.
-    pub(crate) fn weigh(&mut self, lane: u32, demand: &Amounts) {
+    /// Moves a lane's virtual time on for a grant of this cost.
+    pub(crate) fn weigh(&mut self, lane: u32, cost: u64) {
         let Some(lane) = self.lanes.get_mut(lane) else { return };
-        let cost = |number: &u32| {
-            let limit = self.limits.get(*number as usize);
-            limit.map_or(0, |limit| demand.amount(limit.metric).saturating_mul(limit.unit))
-        };
-        let cost = lane.draws.costs.iter().map(cost).max().unwrap_or(0);
+        let cost = if lane.weight == 1 { cost } else { cost / lane.weight };
         self.virtual_time = self.virtual_time.max(lane.virtual_time);
-        lane.virtual_time = self.virtual_time + (cost / lane.weight).max(1);
+        lane.virtual_time = self.virtual_time + cost.max(1);
         lane.granted += 1;
         if lane.virtual_time > LATEST {
             for (_, lane) in self.lanes.iter_mut() {
@@ -349,16 +345,16 @@ impl Ledger {
         let Some(ticket) = self.tickets.get(ticket) else { return };
         let Some(lane) = self.lanes.get(ticket.lane) else { return };
         let Some(resource) = self.resources.get(lane.resource as usize) else { return };
-        let draws = ticket.draws.as_deref().unwrap_or(&lane.draws.limits);
+        let draws = ticket.draws.as_deref().unwrap_or(&lane.draws);
         let pause = Pause::left(resource.pause, self.now.clock);
         let ready_at = pause.max(ready_at(&self.limits, draws, &ticket.demand, self.now));
         self.asides.clear();
-        for number in draws {
-            let Some((limit, demand)) = asked(&self.limits, *number, &ticket.demand) else { continue };
+        for draw in draws {
+            let Some((limit, demand)) = asked(&self.limits, draw, &ticket.demand) else { continue };
             if limit.full_by(self.now) > ready_at {
                 let amount =
                     demand.min(left_by_inner(&self.limits, limit, demand, draws, self.now, self.walks));
-                self.asides.push((*number, amount));
+                self.asides.push((draw.limit, amount));
             }
         }
         for (number, amount) in &self.asides {
@@ -372,8 +368,8 @@ impl Ledger {
         let Some(ticket) = self.tickets.get(ticket) else { return NEVER };
         let Some(lane) = self.lanes.get(ticket.lane) else { return NEVER };
         let Some(resource) = self.resources.get(lane.resource as usize) else { return NEVER };
-        let draws = ticket.draws.as_deref().unwrap_or(&lane.draws.limits);
-        let limits = draws.iter().filter_map(|number| asked(&self.limits, *number, &ticket.demand));
+        let draws = ticket.draws.as_deref().unwrap_or(&lane.draws);
+        let limits = draws.iter().filter_map(|draw| asked(&self.limits, draw, &ticket.demand));
         let ready = limits.map(|(limit, demand)| {
             let ready = limit.ready(self.now, demand + limit.aside(self.walks));
             let ready = if ready == NEVER { ready } else { ready.min(limit.changes_in(self.now)) };
@@ -405,17 +401,17 @@ fn no_longer(resource: &Resource, lane: &Lane, ticket: &Ticket) -> Option<Refusa
 }
 
 /// Returns a limit that this demand asks, and how much of it: one that is enforced and has its metric demanded.
-fn asked<'a>(limits: &'a [Limit], number: u32, demand: &Amounts) -> Option<(&'a Limit, i64)> {
-    let limit = limits.get(number as usize).filter(|limit| !limit.spec.shadow)?;
+fn asked<'a>(limits: &'a [Limit], draw: &Draw, demand: &Amounts) -> Option<(&'a Limit, i64)> {
+    let limit = limits.get(draw.limit as usize).filter(|limit| !limit.spec.shadow)?;
     let amount = signed(demand.amount(limit.metric));
     (amount > 0).then_some((limit, amount))
 }
 
 /// Brings the limits up to now and says whether all of them cover a demand with what is set aside.
-pub(crate) fn fit(limits: &mut [Limit], draws: &[u32], demand: &Amounts, now: Now, walk: u64) -> Fit {
+pub(crate) fn fit(limits: &mut [Limit], draws: &[Draw], demand: &Amounts, now: Now, walk: u64) -> Fit {
     let mut fit = Fit::Covered;
-    for number in draws {
-        let Some(limit) = limits.get_mut(*number as usize) else { continue };
+    for draw in draws {
+        let Some(limit) = limits.get_mut(draw.limit as usize) else { continue };
         let wanted = demand.amount(limit.metric);
         if limit.spec.shadow || wanted == 0 {
             continue;
@@ -441,8 +437,8 @@ pub(crate) fn fit(limits: &mut [Limit], draws: &[u32], demand: &Amounts, now: No
 
 /// Returns when limits and their pauses would let a demand go if nothing settled; a limit that takes a settlement
 /// counts as ready now.
-pub(crate) fn ready_at(limits: &[Limit], draws: &[u32], demand: &Amounts, now: Now) -> Millis {
-    let asked = draws.iter().filter_map(|number| asked(limits, *number, demand));
+pub(crate) fn ready_at(limits: &[Limit], draws: &[Draw], demand: &Amounts, now: Now) -> Millis {
+    let asked = draws.iter().filter_map(|draw| asked(limits, draw, demand));
     let ready = asked.map(|(limit, amount)| {
         let ready = limit.ready(now, amount);
         let ready = if ready == NEVER { 0 } else { ready };
@@ -453,8 +449,8 @@ pub(crate) fn ready_at(limits: &[Limit], draws: &[u32], demand: &Amounts, now: N
 
 /// Returns how much of a concurrency limit a head needs apart from what a narrower one will free with its own
 /// releases: where the head is short of that one, only what that one has left.
-fn left_by_inner(limits: &[Limit], outer: &Limit, demand: i64, draws: &[u32], now: Now, walk: u64) -> i64 {
-    let inner = outer.inner.iter().filter(|inner| draws.contains(inner));
+fn left_by_inner(limits: &[Limit], outer: &Limit, demand: i64, draws: &[Draw], now: Now, walk: u64) -> i64 {
+    let inner = outer.inner.iter().filter(|inner| draws.iter().any(|draw| draw.limit == **inner));
     let inner = inner.filter_map(|inner| limits.get(*inner as usize)).filter(|inner| !inner.spec.shadow);
     let left = inner.map(|inner| inner.left(now) - inner.aside(walk)).filter(|left| *left < demand);
     left.min().map_or(demand, |left| left.max(0))

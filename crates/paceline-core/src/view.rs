@@ -106,14 +106,14 @@ impl Ledger {
         let priority = declared.map_or(0, |declared| declared.priority);
         let virtual_time = found.map_or(0, |lane| lane.virtual_time).max(self.virtual_time);
         let pause = Pause::left(at.pause, self.now.clock);
-        let draws = self.draws_of(resource.0, lane).limits;
+        let draws = self.draws_of(resource.0, lane);
         let ahead = found.map_or(0, |lane| lane.queue.len() as u64);
         let head = found.and_then(Lane::head).and_then(|(_, ticket)| self.tickets.get(ticket));
         let head = head.map(|head| (head.id, self.now.clock.saturating_sub(head.since)));
         self.set_aside_before((Reverse(priority), virtual_time, signed(self.now.clock), u64::MAX));
         let mut limits: Vec<Binding> = draws
             .iter()
-            .filter_map(|number| self.binding(self.limits.get(*number as usize)?, demand))
+            .filter_map(|draw| self.binding(self.limits.get(draw.limit as usize)?, demand))
             .collect();
         limits.sort_by_key(|binding| Reverse(binding.ready_in));
         let fits = limits.iter().all(|binding| binding.ready_in == 0 && binding.wanted <= binding.most);

@@ -8,7 +8,7 @@ use super::wire::{Code, Reader, code};
 use crate::command::{Decision, Refusal, SessionId, TicketId, Verdict};
 use crate::demand::{Amounts, Metric};
 use crate::hold::{Entry, Hold};
-use crate::lane::{Draws, Lane, LaneSpec, Place, Resource, ResourceSpec};
+use crate::lane::{Draw, Lane, LaneSpec, Place, Resource, ResourceSpec};
 use crate::ledger::{Ledger, Sweep};
 use crate::limit::{Algorithm, Boundaries, Counting, Lanes, Limit, LimitSpec, Member, Pause};
 use crate::line::Ticket;
@@ -32,6 +32,7 @@ code!(Note = { at, before, after });
 code!(LaneSpec = { name, priority, weight, max_head_start });
 code!(ResourceSpec = { name, line_max, lanes });
 code!(Place = { rank, arrival });
+code!(Draw = { limit, weighs });
 code!(Ticket = { id, lane, named, draws, demand, place, since });
 code!(Hold = { id, owner, resource, lane, since, reserved, extra, entries });
 code!(Entry = { limit, generation, note });
@@ -118,7 +119,7 @@ impl Code for Lane {
         let nowhere = Resource::new(ResourceSpec::new(""));
         let (resource, name) = Code::get(input)?;
         let (virtual_time, (granted, purged)) = Code::get(input)?;
-        Ok(Self { virtual_time, granted, purged, ..Self::new(resource, &nowhere, name, Draws::default()) })
+        Ok(Self { virtual_time, granted, purged, ..Self::new(resource, &nowhere, name, Vec::new()) })
     }
 }
 
