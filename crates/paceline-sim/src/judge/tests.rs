@@ -1,3 +1,5 @@
+//! The judge on cases worked out by hand.
+
 use super::*;
 
 const SECOND: u64 = 1_000_000;

@@ -1,3 +1,5 @@
+//! Anthropic's messages: formats, headers, refusals.
+
 use paceline_sim::provider::ProviderConfig;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! A plain HTTP client for the tests.
+
 use std::io;
 
 use paceline_sim::provider::{FakeProvider, Pace, ProviderConfig};

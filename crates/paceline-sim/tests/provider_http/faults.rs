@@ -1,3 +1,5 @@
+//! Faults on request and by chance.
+
 use std::time::Duration;
 
 use paceline_sim::judge::Limit;

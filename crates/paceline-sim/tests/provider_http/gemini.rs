@@ -1,3 +1,5 @@
+//! Gemini's generateContent: formats and refusals.
+
 use paceline_sim::provider::ProviderConfig;
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! Limits as a client meets them: who shares them, and when they refuse.
+
 use std::time::Duration;
 
 use paceline_sim::judge::{Dialect, Limit, Metric};

@@ -1,3 +1,5 @@
+//! OpenAI's chat, responses and embeddings: formats, headers, refusals.
+
 use paceline_sim::judge::{Limit, Metric};
 use paceline_sim::provider::{Pace, ProviderConfig};
 use serde_json::{Value, json};

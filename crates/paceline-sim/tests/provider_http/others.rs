@@ -1,3 +1,5 @@
+//! The other providers, in what they do differently.
+
 use paceline_sim::judge::Limit;
 use paceline_sim::provider::{Pace, ProviderConfig};
 use serde_json::{Value, json};

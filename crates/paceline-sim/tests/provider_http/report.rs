@@ -1,3 +1,5 @@
+//! What the provider reports of what it saw.
+
 use paceline_sim::judge::{Limit, Metric};
 use paceline_sim::provider::{Fault, ProviderConfig, Report};
 use serde_json::json;
