@@ -55,7 +55,8 @@ pub struct Sustained {
 pub fn check(ledger: &CompiledLedger, typical: &Typical) -> Vec<Sustained> {
     let of_resource = |resource: &CompiledResource| {
         let limits = ledger.configuration.limits.iter();
-        let drawn = limits.filter(|limit| limit.members.iter().any(|member| *member.resource == *resource.name));
+        let drawn =
+            limits.filter(|limit| limit.members.iter().any(|member| *member.resource == *resource.name));
         drawn.map(|limit| sustained(resource, limit, typical)).collect::<Vec<_>>()
     };
     ledger.resources.iter().flat_map(of_resource).collect()
@@ -66,7 +67,8 @@ const MINUTE: f64 = 60_000.0;
 fn sustained(resource: &CompiledResource, limit: &LimitSpec, typical: &Typical) -> Sustained {
     let reserved = resource.profile.reserve(&typical.call).get(&limit.metric).unwrap_or(0);
     let used = resource.profile.settle(&typical.usage).get(&limit.metric).unwrap_or(reserved);
-    let pace = Pace { limit, reserved: float(reserved), used: float(used), duration: float(typical.duration) };
+    let pace =
+        Pace { limit, reserved: float(reserved), used: float(used), duration: float(typical.duration) };
     let calls = pace.calls_per_millisecond() * MINUTE;
     let amount = pace.amount_per_millisecond() * MINUTE;
     let ideal = if used == 0 { f64::INFINITY } else { amount / float(used) };
@@ -109,7 +111,8 @@ impl Pace<'_> {
                 by_rate.min(self.burst() / self.in_flight())
             }
             Algorithm::SlidingWindow { .. } | Algorithm::FixedWindow { .. } => {
-                let in_window = if self.used > 0.0 { self.used * amount / self.amount_per_millisecond() } else { 0.0 };
+                let in_window =
+                    if self.used > 0.0 { self.used * amount / self.amount_per_millisecond() } else { 0.0 };
                 amount / (in_window + self.in_flight())
             }
         }
@@ -124,7 +127,9 @@ impl Pace<'_> {
                 let slot = window.div_ceil(u64::from((*slots).max(1)));
                 amount / float(window + slot + self.limit.transit)
             }
-            Algorithm::FixedWindow { boundaries: Boundaries::Every { period, .. }, .. } => amount / float(*period),
+            Algorithm::FixedWindow { boundaries: Boundaries::Every { period, .. }, .. } => {
+                amount / float(*period)
+            }
             Algorithm::FixedWindow { boundaries: Boundaries::At(instants), .. } => {
                 let ends = instants.first().zip(instants.last());
                 let span = ends.map_or(0, |(first, last)| last - first);

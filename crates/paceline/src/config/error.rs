@@ -232,6 +232,9 @@ impl fmt::Display for Location {
         let gutter = " ".repeat(line.to_string().len());
         let before = " ".repeat(column.saturating_sub(skipped + 1));
         let mark = "^".repeat((*length).max(1));
-        write!(f, "{gutter}--> {file}:{line}:{column}\n{gutter} |\n{line} | {excerpt}\n{gutter} | {before}{mark}")
+        write!(
+            f,
+            "{gutter}--> {file}:{line}:{column}\n{gutter} |\n{line} | {excerpt}\n{gutter} | {before}{mark}"
+        )
     }
 }

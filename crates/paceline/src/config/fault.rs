@@ -41,11 +41,12 @@ impl Fault {
     /// Returns what to do about it, where there is something to say.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownKey { nearest: Some(nearest), .. } | Self::UnknownName { nearest: Some(nearest), .. } => {
-                Some(format!("did you mean `{nearest}`?"))
-            }
+            Self::UnknownKey { nearest: Some(nearest), .. }
+            | Self::UnknownName { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
             Self::UnknownKey { expected, .. } => Some(format!("expected {expected}")),
-            Self::UnknownName { known, .. } if !known.is_empty() => Some(format!("expected {}", known.join(", "))),
+            Self::UnknownName { known, .. } if !known.is_empty() => {
+                Some(format!("expected {}", known.join(", ")))
+            }
             Self::Contradiction { why, .. } if !why.is_empty() => Some(why.clone()),
             Self::BurstTooSmall { least, .. } => Some(format!("it takes at least {least}")),
             _ => None,

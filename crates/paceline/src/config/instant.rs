@@ -31,7 +31,9 @@ pub(crate) fn zone_names() -> Vec<String> {
 pub(crate) fn boundaries(period: Calendar, zone: &TimeZone, now: Millis) -> Option<Boundaries> {
     match period {
         Calendar::Day if *zone == TimeZone::UTC => Some(Boundaries::Every { period: DAY, phase: 0 }),
-        Calendar::Week if *zone == TimeZone::UTC => Some(Boundaries::Every { period: 7 * DAY, phase: MONDAY }),
+        Calendar::Week if *zone == TimeZone::UTC => {
+            Some(Boundaries::Every { period: 7 * DAY, phase: MONDAY })
+        }
         _ => listed(period, zone, now).map(Boundaries::At),
     }
 }

@@ -44,8 +44,10 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     if let Some((_, ours)) = elsewhere {
         return Some((*ours).to_owned());
     }
-    let distance = |candidate: &str| strsim::damerau_levenshtein(&lower, &candidate.to_lowercase().replace('-', "_"));
-    let (found, best) = known.iter().map(|candidate| (*candidate, distance(candidate))).min_by_key(|(_, far)| *far)?;
+    let distance =
+        |candidate: &str| strsim::damerau_levenshtein(&lower, &candidate.to_lowercase().replace('-', "_"));
+    let (found, best) =
+        known.iter().map(|candidate| (*candidate, distance(candidate))).min_by_key(|(_, far)| *far)?;
     (best <= (lower.len() / 3).max(1)).then(|| found.to_owned())
 }
 
@@ -55,5 +57,9 @@ pub(crate) fn misspelt_metric(name: &str) -> Option<&'static str> {
         return None;
     }
     let far = |known: &str| strsim::damerau_levenshtein(name, known);
-    METRICS.iter().copied().filter(|known| far(known) <= if known.len() > 6 { 2 } else { 1 }).min_by_key(|known| far(known))
+    METRICS
+        .iter()
+        .copied()
+        .filter(|known| far(known) <= if known.len() > 6 { 2 } else { 1 })
+        .min_by_key(|known| far(known))
 }

@@ -1,6 +1,6 @@
 //! YAML as a tree of values that know where they stand, read within bounds of size, depth and number.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span as YamlSpan};
@@ -78,6 +78,15 @@ impl Node {
         matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null"))
     }
 
+    /// Returns the entries of a list, or the one value that stands in its place.
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::List(nodes) => nodes,
+            _ if self.is_null() => &[],
+            _ => std::slice::from_ref(self),
+        }
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
@@ -146,7 +155,9 @@ impl Builder {
                     let (node, count) = (Node { span, value: node.value.clone() }, *count);
                     self.add(node, 0, count)
                 }
-                None => Err(Stop { fault: Fault::Unsupported { what: "values that contain themselves" }, span }),
+                None => {
+                    Err(Stop { fault: Fault::Unsupported { what: "values that contain themselves" }, span })
+                }
             },
             Event::DocumentStart(..) if self.root.is_some() => {
                 Err(Stop { fault: Fault::Unsupported { what: "several documents" }, span })
@@ -183,16 +194,15 @@ impl Builder {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open { content: Content::List(nodes), .. }) => nodes.push(node),
-            Some(Open { content: Content::Map { entries, lines, key }, .. }) => match key.take() {
-                Some((key, span)) => {
+            Some(Open { content: Content::Map { entries, lines, key }, .. }) => {
+                if let Some((key, span)) = key.take() {
                     entries.push(Entry { key, span, node });
-                }
-                None => {
+                } else {
                     let new = new_key(node)?;
                     self.duplicates.extend(duplicate(&new, lines));
                     *key = Some(new);
                 }
-            },
+            }
         }
         Ok(())
     }
@@ -221,13 +231,17 @@ fn merged(mut entries: Vec<Entry>) -> Result<Vec<Entry>, Stop> {
         Value::List(nodes) => nodes.to_vec(),
         _ => vec![merge.node],
     };
+    let mut said: HashSet<String> = entries.iter().map(|entry| entry.key.clone()).collect();
     for source in sources {
         let Value::Map(more) = &source.value else {
             let found = source.describe();
-            return Err(Stop { fault: Fault::Mismatch { expected: "a mapping to take in".into(), found }, span: source.span });
+            return Err(Stop {
+                fault: Fault::Mismatch { expected: "a mapping to take in".into(), found },
+                span: source.span,
+            });
         };
         for entry in more.iter() {
-            if !entries.iter().any(|own| own.key == entry.key) {
+            if said.insert(entry.key.clone()) {
                 entries.push(entry.clone());
             }
         }
@@ -237,7 +251,9 @@ fn merged(mut entries: Vec<Entry>) -> Result<Vec<Entry>, Stop> {
 
 fn refuse_tag(tag: Option<&granit_parser::Tag>, span: Span) -> Result<(), Stop> {
     match tag {
-        Some(tag) if tag.core_suffix() != Some("str") => Err(Stop { fault: Fault::Unsupported { what: "tags" }, span }),
+        Some(tag) if tag.core_suffix() != Some("str") => {
+            Err(Stop { fault: Fault::Unsupported { what: "tags" }, span })
+        }
         _ => Ok(()),
     }
 }
@@ -248,7 +264,9 @@ impl Node {
         match &self.value {
             _ if self.is_null() => "nothing".to_owned(),
             Value::Scalar { text, plain: true } => super::source::struck_out(&shortened(text)),
-            Value::Scalar { text, plain: false } => format!("the text \"{}\"", super::source::struck_out(&shortened(text))),
+            Value::Scalar { text, plain: false } => {
+                format!("the text \"{}\"", super::source::struck_out(&shortened(text)))
+            }
             Value::List(_) => "a list".to_owned(),
             Value::Map(_) => "a mapping".to_owned(),
         }

@@ -35,7 +35,9 @@ impl Config {
         let mut reader = Reader::new(name, text);
         let root = match Node::read(text) {
             Ok((root, duplicates)) => {
-                duplicates.into_iter().for_each(|stop| reader.fault(stop.span, stop.fault));
+                for stop in duplicates {
+                    reader.fault(stop.span, stop.fault);
+                }
                 root
             }
             Err(stop) => {

@@ -11,7 +11,8 @@ use crate::provider;
 pub(crate) const MAX_WAITING: u64 = u32::MAX as u64;
 
 /// The outermost keys that are not accounts.
-pub(crate) const ROOT_KEYS: [&str; 5] = ["resources", "profiles", "unknown_resources", "max_waiting", "revision"];
+pub(crate) const ROOT_KEYS: [&str; 5] =
+    ["resources", "profiles", "unknown_resources", "max_waiting", "revision"];
 const ACCOUNT_KEYS: [&str; 6] = ["provider", "use", "tier", "shared", "max_waiting", "revision"];
 const OWN_KEYS: [&str; 3] = ["ledger", "provider", "use"];
 
@@ -49,14 +50,12 @@ fn root_entry(reader: &mut Reader<'_>, entry: &Entry, config: &mut Config) {
 }
 
 fn unknown(reader: &mut Reader<'_>, node: &Node) -> Option<Unknown> {
-    match &node.value {
-        Value::Map(_) => Some(Unknown::Default(Box::new(own(reader, node)))),
-        _ => {
-            let words = [("refuse", false), ("allow", true)];
-            let allow = reader.word(node, "answer to unknown resources", &words)?;
-            Some(if allow { Unknown::Allow } else { Unknown::Refuse })
-        }
+    if matches!(node.value, Value::Map(_)) {
+        return Some(Unknown::Default(Box::new(own(reader, node))));
     }
+    let words = [("refuse", false), ("allow", true)];
+    let allow = reader.word(node, "answer to unknown resources", &words)?;
+    Some(if allow { Unknown::Allow } else { Unknown::Refuse })
 }
 
 fn account(reader: &mut Reader<'_>, node: &Node) -> Account {
@@ -80,7 +79,9 @@ fn account_entry(reader: &mut Reader<'_>, entry: &Entry, account: &mut Account) 
         _ if matches!(node.value, Value::Map(_)) || node.is_null() => {
             account.models.insert(entry.key.clone(), model(reader, node));
         }
-        _ => reader.unknown_key(entry, "a model with its limits, or the account's own settings", ACCOUNT_KEYS),
+        _ => {
+            reader.unknown_key(entry, "a model with its limits, or the account's own settings", ACCOUNT_KEYS);
+        }
     }
 }
 

@@ -16,8 +16,22 @@ pub(super) const RESOURCE_KEYS: [&str; 7] =
     ["limits", "shared", "aliases", "lanes", "max_waiting", "reserve", "unlimited"];
 const LANE_KEYS: [&str; 5] = ["priority", "weight", "cap", "reserve", "max_head_start"];
 const LIMIT_KEYS: [&str; 16] = [
-    "id", "metric", "amount", "window", "period", "boundaries", "zone", "algorithm", "burst", "slots", "counts",
-    "shadow", "transit", "margin", "lane", "shared",
+    "id",
+    "metric",
+    "amount",
+    "window",
+    "period",
+    "boundaries",
+    "zone",
+    "algorithm",
+    "burst",
+    "slots",
+    "counts",
+    "shadow",
+    "transit",
+    "margin",
+    "lane",
+    "shared",
 ];
 const STYLES: [(&str, Style); 4] = [
     ("token_bucket", Style::TokenBucket),
@@ -97,7 +111,7 @@ fn lane(reader: &mut Reader<'_>, entry: &Entry) -> Lane {
 }
 
 fn long_limits(reader: &mut Reader<'_>, node: &Node, resource: &mut Resource) {
-    for item in reader.items(node).iter() {
+    for item in node.items() {
         match &item.value {
             Value::Map(_) if item.get("shared").is_some() => resource.shared.extend(draw(reader, item)),
             Value::Map(_) => resource.limits.push(long_limit(reader, item)),
@@ -131,7 +145,10 @@ fn long_limit(reader: &mut Reader<'_>, node: &Node) -> Limit {
         [] => {
             let faultless = !(key("window") || key("period") || key("boundaries"));
             if faultless {
-                reader.fault(node.span, Fault::Missing { what: "the window or period of the limit".to_owned() });
+                reader.fault(
+                    node.span,
+                    Fault::Missing { what: "the window or period of the limit".to_owned() },
+                );
             }
         }
         [(_, window)] => limit.window = window.clone(),
@@ -148,7 +165,12 @@ fn in_flight(limit: &Limit) -> bool {
     limit.style == Some(Style::Concurrency) || limit.metric.starts_with("concurrent_")
 }
 
-fn long_entry(reader: &mut Reader<'_>, entry: &Entry, limit: &mut Limit, windows: &mut Vec<(String, Window)>) {
+fn long_entry(
+    reader: &mut Reader<'_>,
+    entry: &Entry,
+    limit: &mut Limit,
+    windows: &mut Vec<(String, Window)>,
+) {
     let node = &entry.node;
     match entry.key.as_str() {
         "id" => limit.id = reader.text(node, "the name of the limit"),
@@ -209,7 +231,7 @@ fn window(reader: &mut Reader<'_>, node: &Node) -> Option<Window> {
 
 fn boundaries(reader: &mut Reader<'_>, node: &Node) -> Vec<u64> {
     let expected = "an instant such as 2027-01-01T00:00:00Z";
-    let nodes = reader.items(node);
+    let nodes = node.items();
     let mut instants = Vec::with_capacity(nodes.len());
     for item in nodes {
         match reader.text(item, expected).map(|text| instant::read(&text)) {

@@ -53,15 +53,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Returns the entries of a list, or the one value that stands in its place.
-    pub(crate) fn items<'n>(&mut self, node: &'n Node) -> &'n [Node] {
-        match &node.value {
-            Value::List(nodes) => nodes,
-            _ if node.is_null() => &[],
-            _ => std::slice::from_ref(node),
-        }
-    }
-
     pub(crate) fn mismatch(&mut self, node: &Node, expected: &str) {
         self.fault(node.span, Fault::Mismatch { expected: expected.to_owned(), found: node.describe() });
     }
@@ -77,7 +68,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn texts(&mut self, node: &Node, expected: &str) -> Vec<String> {
-        self.items(node).iter().filter_map(|item| self.text(item, expected)).collect()
+        node.items().iter().filter_map(|item| self.text(item, expected)).collect()
     }
 
     pub(crate) fn number(&mut self, node: &Node, what: &'static str, least: u64, most: u64) -> Option<u64> {
@@ -132,7 +123,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a word that stands for a value.
-    pub(crate) fn word<T: Copy>(&mut self, node: &Node, what: &'static str, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        node: &Node,
+        what: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
         let text = self.text(node, what)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
@@ -179,7 +175,6 @@ impl<'a> Reader<'a> {
 pub(crate) fn path_text(path: &[Step]) -> Vec<String> {
     let text = |step: &Step| match step {
         Step::Key(name) | Step::Name(name) | Step::Limit(_, name) => name.clone(),
-        Step::Index(index) => format!("{}", index + 1),
     };
     path.iter().map(text).collect()
 }

@@ -19,8 +19,6 @@ pub(crate) enum Step {
     Key(String),
     /// To the key itself.
     Name(String),
-    /// To an entry of a list.
-    Index(usize),
     /// To a limit of a bundle: the short ones first, then those of its list; with its name.
     Limit(usize, String),
 }
@@ -28,10 +26,6 @@ pub(crate) enum Step {
 impl Source {
     pub(crate) fn new(name: &str, text: &str, root: Node) -> Self {
         Self { name: name.to_owned(), text: text.to_owned(), root }
-    }
-
-    pub(crate) fn root(&self) -> &Node {
-        &self.root
     }
 
     /// Returns the location at the end of a path, or as far along it as the text goes.
@@ -59,10 +53,6 @@ fn follow<'a>(node: &'a Node, step: &Step) -> Option<(&'a Node, Span)> {
             Value::Scalar { .. } if !entry.node.is_null() => (&entry.node, entry.node.span),
             _ => (&entry.node, entry.span),
         }),
-        Step::Index(index) => match &node.value {
-            Value::List(nodes) => nodes.get(*index).map(|node| (node, node.span)),
-            _ => Some((node, node.span)),
-        },
         Step::Limit(index, _) => follow_limit(node, *index),
     }
 }
@@ -74,7 +64,11 @@ fn follow_limit(node: &Node, index: usize) -> Option<(&Node, Span)> {
     match index.checked_sub(count) {
         None => short.nth(index).map(|entry| (&entry.node, entry.span)),
         Some(rest) => match &node.get("limits")?.node.value {
-            Value::List(nodes) => nodes.iter().filter(|node| node.get("shared").is_none()).nth(rest).map(|node| (node, node.span)),
+            Value::List(nodes) => nodes
+                .iter()
+                .filter(|node| node.get("shared").is_none())
+                .nth(rest)
+                .map(|node| (node, node.span)),
             _ => None,
         },
     }
@@ -91,7 +85,12 @@ const LEAD: usize = 40;
 fn location(name: &str, text: &str, span: Span) -> Location {
     let line = text.lines().nth(span.line.saturating_sub(1)).unwrap_or("");
     let skipped = if span.column > WIDTH - 20 { span.column - LEAD } else { 0 };
-    let excerpt: String = line.chars().skip(skipped).take(WIDTH).map(|letter| if letter == '\t' { ' ' } else { letter }).collect();
+    let excerpt: String = line
+        .chars()
+        .skip(skipped)
+        .take(WIDTH)
+        .map(|letter| if letter == '\t' { ' ' } else { letter })
+        .collect();
     let shown = (skipped + excerpt.chars().count() + 1).saturating_sub(span.column).max(1);
     Location {
         file: name.to_owned(),
@@ -105,14 +104,19 @@ fn location(name: &str, text: &str, span: Span) -> Location {
 
 /// Strikes out words that look like credentials: those that begin as keys do, and long mixtures of letters and digits.
 pub(crate) fn struck_out(text: &str) -> String {
-    let is_word = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '+' | '/' | '=' | '.');
+    let is_word =
+        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '+' | '/' | '=' | '.');
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(is_word) {
         let (before, from) = rest.split_at(start);
         let (word, after) = from.split_at(from.find(|letter| !is_word(letter)).unwrap_or(from.len()));
         out.push_str(before);
-        if is_credential(word) { out.extend(word.chars().map(|_| '*')) } else { out.push_str(word) }
+        if is_credential(word) {
+            out.extend(word.chars().map(|_| '*'));
+        } else {
+            out.push_str(word);
+        }
         rest = after;
     }
     out.push_str(rest);
@@ -123,6 +127,9 @@ const BEGINNINGS: [&str; 8] = ["sk-", "sk_", "gsk_", "xai-", "csk-", "AIza", "AK
 
 fn is_credential(word: &str) -> bool {
     let has = |test: fn(&char) -> bool| word.chars().filter(test).count();
-    let mixed = has(char::is_ascii_digit) >= 4 && has(char::is_ascii_uppercase) >= 4 && has(char::is_ascii_lowercase) >= 4;
-    (word.len() >= 12 && BEGINNINGS.iter().any(|beginning| word.starts_with(beginning))) || (word.len() >= 24 && mixed)
+    let mixed = has(char::is_ascii_digit) >= 4
+        && has(char::is_ascii_uppercase) >= 4
+        && has(char::is_ascii_lowercase) >= 4;
+    (word.len() >= 12 && BEGINNINGS.iter().any(|beginning| word.starts_with(beginning)))
+        || (word.len() >= 24 && mixed)
 }

@@ -20,10 +20,12 @@ pub struct Call {
     pub input_tokens: Option<u64>,
     /// How many of them the provider is expected to read from its cache.
     pub cached_input_tokens: Option<u64>,
-    /// The most that the answer may have, as told to the provider, times the number of answers asked for.
+    /// The most that an answer may have, as told to the provider.
     pub max_output_tokens: Option<u64>,
-    /// How long the answer is expected to be.
+    /// How long an answer is expected to be.
     pub expected_output_tokens: Option<u64>,
+    /// How many answers are asked for (`n`, `best_of`); 1 where it is not said.
+    pub choices: Option<u64>,
     /// Amounts said outright; they replace what the profile makes of the rest.
     pub extra: Vec<(Name, u64)>,
 }
@@ -97,17 +99,24 @@ impl Call {
         self
     }
 
-    /// Says how many tokens the answer may have.
+    /// Says how many tokens an answer may have.
     #[must_use]
     pub fn max_output_tokens(mut self, tokens: u64) -> Self {
         self.max_output_tokens = Some(tokens);
         self
     }
 
-    /// Says how many tokens the answer is expected to have.
+    /// Says how many tokens an answer is expected to have.
     #[must_use]
     pub fn expected_output_tokens(mut self, tokens: u64) -> Self {
         self.expected_output_tokens = Some(tokens);
+        self
+    }
+
+    /// Says how many answers are asked for.
+    #[must_use]
+    pub fn choices(mut self, answers: u64) -> Self {
+        self.choices = Some(answers);
         self
     }
 

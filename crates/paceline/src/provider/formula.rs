@@ -10,22 +10,25 @@ pub enum Quantity {
     Call,
     /// Tokens of the whole prompt.
     Input,
+    /// The same, once for each answer that is asked for.
+    InputEach,
     /// Those that were read from the cache.
     Cached,
     /// Those that were not.
     Uncached,
-    /// Tokens of the answer: the most that there may be, or the expected ones, as the profile reserves.
+    /// Tokens of all answers: the most that there may be, or the expected ones, as the profile reserves.
     Output,
-    /// The most tokens that the answer may have.
+    /// The most tokens that the answers may have.
     MaxOutput,
     /// `output` times the model's burn-down rate.
     BurnedOutput,
 }
 
 impl Quantity {
-    const NAMES: [(&'static str, Self); 7] = [
+    const NAMES: [(&'static str, Self); 8] = [
         ("call", Self::Call),
         ("input", Self::Input),
+        ("input_each", Self::InputEach),
         ("cached", Self::Cached),
         ("uncached", Self::Uncached),
         ("output", Self::Output),
@@ -67,9 +70,10 @@ impl Formula {
     /// ```
     pub fn value(&self, known: impl Fn(Quantity) -> Option<u64>) -> Option<u64> {
         self.terms.iter().try_fold(0u64, |sum, term| {
-            let largest = term.largest_of.iter().try_fold(0, |most, quantity| {
-                known(*quantity).map(|value| value.max(most))
-            })?;
+            let largest = term
+                .largest_of
+                .iter()
+                .try_fold(0, |most, quantity| known(*quantity).map(|value| value.max(most)))?;
             Some(sum.saturating_add(largest.saturating_mul(term.times)))
         })
     }
@@ -79,7 +83,8 @@ impl FromStr for Formula {
     type Err = NotATerm;
 
     fn from_str(text: &str) -> Result<Self, NotATerm> {
-        let terms = text.split('+').map(|term| read_term(term.trim()).ok_or_else(|| NotATerm(term.trim().into())));
+        let terms =
+            text.split('+').map(|term| read_term(term.trim()).ok_or_else(|| NotATerm(term.trim().into())));
         Ok(Self { terms: terms.collect::<Result<_, _>>()? })
     }
 }

@@ -167,7 +167,11 @@ impl Profile {
             name: name.to_owned(),
             also: Vec::new(),
             rules: Vec::new(),
-            windows: Windows { short: Return::SlidingWindow, day: Return::SlidingWindow, long: Return::SlidingWindow },
+            windows: Windows {
+                short: Return::SlidingWindow,
+                day: Return::SlidingWindow,
+                long: Return::SlidingWindow,
+            },
             sub_windows: Vec::new(),
             transit: 0,
             margin: 0,
@@ -188,27 +192,31 @@ impl Profile {
         Some(match quantity {
             Quantity::Call => 1,
             Quantity::Input => input,
+            Quantity::InputEach => input.saturating_mul(choices(call)),
             Quantity::Cached => cached,
             Quantity::Uncached => input - cached,
             Quantity::Output => self.output(call),
-            Quantity::MaxOutput => call.max_output_tokens.unwrap_or(self.unstated_output),
+            Quantity::MaxOutput => {
+                call.max_output_tokens.unwrap_or(self.unstated_output).saturating_mul(choices(call))
+            }
             Quantity::BurnedOutput => self.output(call).saturating_mul(self.burn),
         })
     }
 
     fn output(&self, call: &Call) -> u64 {
         let (most, expected) = (call.max_output_tokens, call.expected_output_tokens);
-        match self.reserve {
+        let each = match self.reserve {
             Reserve::Max => most.or(expected).unwrap_or(self.unstated_output),
             Reserve::Expected => expected.unwrap_or(most.unwrap_or(self.unstated_output).div_ceil(4)),
-        }
+        };
+        each.saturating_mul(choices(call))
     }
 
     fn after(&self, usage: &Usage, quantity: Quantity) -> Option<u64> {
         let cached = usage.cached_input_tokens.unwrap_or(0);
         match quantity {
             Quantity::Call => Some(1),
-            Quantity::Input => usage.input_tokens,
+            Quantity::Input | Quantity::InputEach => usage.input_tokens,
             Quantity::Cached => usage.input_tokens.map(|input| cached.min(input)),
             Quantity::Uncached => usage.input_tokens.map(|input| input.saturating_sub(cached)),
             Quantity::Output | Quantity::MaxOutput => usage.output_tokens,
@@ -222,6 +230,10 @@ impl Rule {
     pub fn is_known(&self) -> bool {
         Metric::known(&self.metric).is_some()
     }
+}
+
+fn choices(call: &Call) -> u64 {
+    call.choices.unwrap_or(1).max(1)
 }
 
 fn name_outright(charges: &mut Charges, extra: &[(Name, u64)]) {

@@ -10,12 +10,25 @@ use super::profile::{Profile, Reserve, Return, Rule, SubWindow};
 use crate::config::{Entry, Fault, Node, Reader, Value, zone};
 
 const KEYS: [&str; 10] = [
-    "like", "also", "transit", "margin", "windows", "sub_windows", "reserve", "unstated_output", "burndown", "metrics",
+    "like",
+    "also",
+    "transit",
+    "margin",
+    "windows",
+    "sub_windows",
+    "reserve",
+    "unstated_output",
+    "burndown",
+    "metrics",
 ];
 const RULE_KEYS: [&str; 3] = ["reserve", "settle", "counts"];
 
 /// Reads the profile of an entry, which may start from one of these or a built-in one.
-pub(crate) fn read(reader: &mut Reader<'_>, entry: &Entry, known: &BTreeMap<String, Arc<Profile>>) -> Option<Arc<Profile>> {
+pub(crate) fn read(
+    reader: &mut Reader<'_>,
+    entry: &Entry,
+    known: &BTreeMap<String, Arc<Profile>>,
+) -> Option<Arc<Profile>> {
     let mut profile = base(reader, &entry.node, known)?;
     profile.name.clone_from(&entry.key);
     reader.each(&entry.node, "a mapping that describes a provider", |reader, entry| {
@@ -46,7 +59,9 @@ fn profile_entry(reader: &mut Reader<'_>, entry: &Entry, profile: &mut Profile) 
         "windows" => windows(reader, node, profile),
         "sub_windows" => {
             profile.sub_windows.clear();
-            reader.each(node, "a mapping of metrics to windows", |reader, entry| sub_windows(reader, entry, profile));
+            reader.each(node, "a mapping of metrics to windows", |reader, entry| {
+                sub_windows(reader, entry, profile);
+            });
         }
         "reserve" => {
             let words = [("max", Reserve::Max), ("expected", Reserve::Expected)];
@@ -62,7 +77,9 @@ fn profile_entry(reader: &mut Reader<'_>, entry: &Entry, profile: &mut Profile) 
                 profile.burndown.extend(rate.map(|rate| (entry.key.clone(), rate)));
             });
         }
-        "metrics" => reader.each(node, "a mapping of metrics", |reader, entry| metric(reader, entry, profile)),
+        "metrics" => reader.each(node, "a mapping of metrics", |reader, entry| {
+            metric(reader, entry, profile);
+        }),
         _ => reader.unknown_key(entry, &KEYS.join(", "), KEYS),
     }
 }
@@ -105,9 +122,11 @@ fn zone_name(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
 }
 
 fn sub_windows(reader: &mut Reader<'_>, entry: &Entry, profile: &mut Profile) {
-    for item in reader.items(&entry.node).iter() {
+    for item in entry.node.items() {
         let window = reader.duration(item).filter(|window| *window > 0);
-        profile.sub_windows.extend(window.map(|window| SubWindow { metric: entry.key.as_str().into(), window }));
+        profile
+            .sub_windows
+            .extend(window.map(|window| SubWindow { metric: entry.key.as_str().into(), window }));
     }
 }
 
@@ -127,7 +146,8 @@ fn metric(reader: &mut Reader<'_>, entry: &Entry, profile: &mut Profile) {
     });
     let (Some(reserve), settle, counts) = rule else {
         if entry.node.get("reserve").is_none() {
-            reader.fault(entry.span, Fault::Missing { what: format!("what a call reserves of {}", entry.key) });
+            reader
+                .fault(entry.span, Fault::Missing { what: format!("what a call reserves of {}", entry.key) });
         }
         return;
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use paceline_core::{Lanes, Member};
 
+use super::own::private_limits;
 use super::{Compiler, Draft, Drafted, Path, Planned, joined, limit_path};
 use crate::config::error::Fault;
 use crate::config::glob_matches;
@@ -32,7 +33,7 @@ impl<'a> Compiler<'a> {
         let rows = self.rows(account, &profile, &path);
         self.check_bound(account.max_waiting, &path);
         let revision = account.revision.unwrap_or(self.config.revision);
-        let draft = Draft { name: name.to_owned(), revision, limits: Vec::new(), resources: Vec::new() };
+        let draft = Draft { revision, ..self.empty(name) };
         let mut work = Work { name, account, profile, path, draft };
         for (model, resource) in with_seeded(&account.models, rows) {
             self.model(&mut work, model, resource, rows);
@@ -62,7 +63,7 @@ impl<'a> Compiler<'a> {
         drafted.compiled.aliases = resource.aliases.iter().map(|alias| full_name(work.name, alias)).collect();
         drafted.max_waiting = resource.max_waiting.or(work.account.max_waiting).or(self.config.max_waiting);
         let before = work.draft.limits.len();
-        self.private_limits(&mut work.draft, &drafted, resource, work.account.usable, &path);
+        private_limits(&mut work.draft, &drafted, resource, work.account.usable, &path);
         seed(work, &drafted, resource, model, rows);
         let limited = work.draft.limits.len() > before
             || !resource.shared.is_empty()
@@ -78,7 +79,10 @@ impl<'a> Compiler<'a> {
             let path = joined(&work.path, Step::Name(model.clone()));
             for draw in &resource.shared {
                 if shared.contains_key(&draw.name) {
-                    let member = Member { resource: full_name(work.name, model).as_str().into(), lanes: lanes_of(draw) };
+                    let member = Member {
+                        resource: full_name(work.name, model).as_str().into(),
+                        lanes: lanes_of(draw),
+                    };
                     members.entry(draw.name.as_str()).or_default().push(member);
                 } else {
                     self.no_such_shared(draw, shared.keys().map(String::as_str), &path);
@@ -88,29 +92,7 @@ impl<'a> Compiler<'a> {
         let path = joined(&work.path, Step::Name("shared".to_owned()));
         for (name, limits) in shared {
             let members = members.remove(name.as_str()).unwrap_or_default();
-            let prefix = format!("{}/{name}", work.name);
-            self.bundle(&mut work.draft, &prefix, limits, &members, (&work.profile, work.account.usable), &joined(&path, Step::Name(name.clone())));
-        }
-    }
-
-    fn bundle(
-        &mut self,
-        draft: &mut Draft<'a>,
-        prefix: &str,
-        limits: &'a [Limit],
-        members: &[Member],
-        (profile, usable): (&Arc<Profile>, crate::config::Share),
-        path: &Path,
-    ) {
-        for (index, limit) in limits.iter().enumerate() {
-            draft.limits.push(Planned {
-                id: format!("{prefix}/{}", limit.name()),
-                limit,
-                profile: profile.clone(),
-                usable,
-                members: members.to_vec(),
-                path: limit_path(path, index, limit),
-            });
+            bundle(work, name, limits, &members, &joined(&path, Step::Name(name.clone())));
         }
     }
 
@@ -122,12 +104,30 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// Plans the limits of a shared name.
+fn bundle<'a>(work: &mut Work<'a>, name: &'a str, limits: &'a [Limit], members: &[Member], path: &Path) {
+    let start = work.draft.limits.len();
+    work.draft.shared.insert(name, start..start + limits.len());
+    for (index, limit) in limits.iter().enumerate() {
+        work.draft.limits.push(Planned {
+            id: format!("{}/{name}/{}", work.name, limit.name()),
+            limit,
+            profile: work.profile.clone(),
+            usable: work.account.usable,
+            members: members.to_vec(),
+            path: limit_path(path, index, limit),
+        });
+    }
+}
+
 /// Returns the models that are named, and those that rows name without a glob.
 fn with_seeded<'a>(
     models: &'a BTreeMap<String, Resource>,
     rows: &'static [Seed],
 ) -> impl Iterator<Item = (&'a str, &'a Resource)> {
-    let rows = rows.iter().flat_map(|row| if row.pool.is_empty() { std::slice::from_ref(&row.name) } else { &row.pool });
+    let rows = rows
+        .iter()
+        .flat_map(|row| if row.pool.is_empty() { std::slice::from_ref(&row.name) } else { &row.pool });
     let seeded: BTreeSet<&'static str> =
         rows.map(String::as_str).filter(|name| !name.contains('*') && !models.contains_key(*name)).collect();
     let named = models.iter().map(|(name, resource)| (name.as_str(), resource));
@@ -135,9 +135,18 @@ fn with_seeded<'a>(
 }
 
 /// Adds what a row says of the model and the configuration does not.
-fn seed<'a>(work: &mut Work<'a>, drafted: &Drafted<'a>, resource: &'a Resource, model: &str, rows: &'static [Seed]) {
+fn seed<'a>(
+    work: &mut Work<'a>,
+    drafted: &Drafted<'a>,
+    resource: &'a Resource,
+    model: &str,
+    rows: &'static [Seed],
+) {
     let own = rows.iter().filter(|row| row.pool.is_empty());
-    let row = own.clone().find(|row| row.name == model).or_else(|| own.clone().find(|row| glob_matches(&row.name, model)));
+    let row = own
+        .clone()
+        .find(|row| row.name == model)
+        .or_else(|| own.clone().find(|row| glob_matches(&row.name, model)));
     let Some(row) = row.filter(|_| !resource.unlimited) else { return };
     for limit in row.limits.iter().filter(|limit| !says(work.account, resource, limit)) {
         work.draft.limits.push(Planned {
@@ -176,9 +185,11 @@ fn pools(work: &mut Work<'_>, rows: &'static [Seed]) {
 
 fn draws(work: &Work<'_>, name: &str, row: &Seed, limit: &Limit) -> bool {
     let model = name.strip_prefix(work.name).and_then(|rest| rest.strip_prefix('/')).unwrap_or(name);
-    let said = work.account.models.get(model).is_some_and(|resource| {
-        resource.unlimited || says(work.account, resource, limit)
-    });
+    let said = work
+        .account
+        .models
+        .get(model)
+        .is_some_and(|resource| resource.unlimited || says(work.account, resource, limit));
     !said && row.pool.iter().any(|glob| glob_matches(glob, model))
 }
 
@@ -190,7 +201,11 @@ fn says(account: &Account, resource: &Resource, seed: &Limit) -> bool {
 }
 
 fn lanes_of(draw: &Draw) -> Lanes {
-    if draw.lanes.is_empty() { Lanes::All } else { Lanes::Only(draw.lanes.iter().map(|lane| lane.as_str().into()).collect()) }
+    if draw.lanes.is_empty() {
+        Lanes::All
+    } else {
+        Lanes::Only(draw.lanes.iter().map(|lane| lane.as_str().into()).collect())
+    }
 }
 
 /// Returns the name by which callers acquire a model; one that has the account in front keeps it.

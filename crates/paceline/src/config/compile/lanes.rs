@@ -1,21 +1,23 @@
 //! Caps and reserves: each is one more limit, of which the ledger knows nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use paceline_core::{Algorithm, Lanes, LimitSpec, Member, Name};
 
-use super::{Compiler, Drafted, Path};
+use super::{Compiler, Path};
 use crate::config::error::Fault;
 use crate::config::model::Lane;
 use crate::config::units::Share;
 
 impl Compiler<'_> {
     /// Returns the limits that caps and reserves make of a limit.
-    pub(super) fn derived(&mut self, spec: &LimitSpec, resources: &[Drafted<'_>], path: &Path) -> Vec<LimitSpec> {
-        let lanes = |member: &Member| {
-            let drafted = resources.iter().find(|drafted| *drafted.compiled.name == *member.resource);
-            drafted.map_or(&[][..], |drafted| drafted.lanes)
-        };
+    pub(super) fn derived(
+        &mut self,
+        spec: &LimitSpec,
+        of_resource: &HashMap<&str, &[Lane]>,
+        path: &Path,
+    ) -> Vec<LimitSpec> {
+        let lanes = |member: &Member| of_resource.get(&*member.resource).copied().unwrap_or_default();
         let mut derived = Vec::new();
         let mut reserves: BTreeMap<&str, Share> = BTreeMap::new();
         for member in &spec.members {

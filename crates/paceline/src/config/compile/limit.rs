@@ -63,11 +63,11 @@ impl Compiler<'_> {
             let (name, nearest) = (limit.metric.clone(), Some(near.to_owned()));
             self.fault(path, Fault::UnknownName { what: "metric", name, nearest, known: Vec::new() });
         }
-        if let (Some(slots), Some(length)) = (limit.slots, lasting(&limit.window)) {
-            if slots > length {
-                let fault = Fault::OutOfRange { what: "the number of slots", found: slots.to_string(), least: 1, most: length };
-                self.fault(&joined(path, Step::Key("slots".to_owned())), fault);
-            }
+        let length = lasting(&limit.window).unwrap_or(u64::MAX);
+        if let Some(slots) = limit.slots.filter(|slots| *slots > length) {
+            let what = "the number of slots";
+            let fault = Fault::OutOfRange { what, found: slots.to_string(), least: 1, most: length };
+            self.fault(&joined(path, Step::Key("slots".to_owned())), fault);
         }
     }
 
@@ -81,9 +81,10 @@ impl Compiler<'_> {
         let length = window::rolling(&limit.window);
         Ok(match style {
             Style::Concurrency => Algorithm::Concurrency,
-            Style::TokenBucket => {
-                Algorithm::TokenBucket { window: length, burst: usable.of(limit.burst.unwrap_or(limit.amount)) }
-            }
+            Style::TokenBucket => Algorithm::TokenBucket {
+                window: length,
+                burst: usable.of(limit.burst.unwrap_or(limit.amount)),
+            },
             Style::SlidingWindow => {
                 let said = limit.slots.and_then(|slots| u32::try_from(slots).ok());
                 Algorithm::SlidingWindow { window: length, slots: said.unwrap_or(default_slots(length)) }
@@ -141,7 +142,12 @@ fn contradiction(limit: &Limit, style: Style) -> Option<Fault> {
         (limit.burst.is_some(), "`burst`", Style::TokenBucket, "a burst is what a token bucket saves up"),
         (limit.slots.is_some(), "`slots`", Style::SlidingWindow, "slots are the parts of a sliding window"),
         (limit.zone.is_some(), "`zone`", Style::FixedWindow, "a time zone says when a fixed window ends"),
-        (limit.margin.is_some(), "`margin`", Style::FixedWindow, "a margin lies about the end of a fixed window"),
+        (
+            limit.margin.is_some(),
+            "`margin`",
+            Style::FixedWindow,
+            "a margin lies about the end of a fixed window",
+        ),
         (in_flight, "no window", Style::Concurrency, "what comes back needs a window"),
     ];
     let broken = rules.iter().find(|(said, _, needs, _)| *said && *needs != style);

@@ -7,6 +7,8 @@ mod names;
 mod own;
 mod window;
 
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use paceline_core::{Configuration, LaneSpec, LimitSpec, Member, ResourceSpec};
@@ -35,6 +37,8 @@ struct Draft<'a> {
     name: String,
     revision: u64,
     limits: Vec<Planned<'a>>,
+    /// Which of the limits are those of a shared name.
+    shared: BTreeMap<&'a str, Range<usize>>,
     resources: Vec<Drafted<'a>>,
 }
 
@@ -66,14 +70,27 @@ impl<'a> Compiler<'a> {
         for (name, account) in &config.accounts {
             drafts.extend(self.account(name, account));
         }
+        let mut places: HashMap<String, usize> =
+            drafts.iter().enumerate().map(|(place, draft)| (draft.name.clone(), place)).collect();
         for (name, own) in &config.resources {
-            self.own(name, own, &mut drafts);
+            self.own(name, own, &mut drafts, &mut places);
         }
         self.check_names(&drafts);
         let ledgers = drafts.into_iter().map(|draft| self.ledger(draft)).collect();
         let unknown = self.unknown();
         ConfigError::of(self.problems)?;
         Ok(Compiled { ledgers, unknown })
+    }
+
+    /// Returns an empty ledger.
+    fn empty(&self, name: &str) -> Draft<'a> {
+        Draft {
+            name: name.to_owned(),
+            revision: self.config.revision,
+            limits: Vec::new(),
+            shared: BTreeMap::new(),
+            resources: Vec::new(),
+        }
     }
 
     fn fault(&mut self, path: &[Step], fault: Fault) {
@@ -84,10 +101,12 @@ impl<'a> Compiler<'a> {
     }
 
     fn ledger(&mut self, draft: Draft<'a>) -> CompiledLedger {
+        let lanes: HashMap<&str, &[Lane]> =
+            draft.resources.iter().map(|drafted| (drafted.compiled.name.as_str(), drafted.lanes)).collect();
         let mut limits: Vec<LimitSpec> = Vec::new();
         for planned in &draft.limits {
             for spec in self.specs(planned) {
-                let derived = self.derived(&spec, &draft.resources, &planned.path);
+                let derived = self.derived(&spec, &lanes, &planned.path);
                 limits.push(spec);
                 limits.extend(derived);
             }
@@ -99,7 +118,13 @@ impl<'a> Compiler<'a> {
     }
 
     /// Checks a resource in itself, and returns it with its name.
-    fn draft(&mut self, name: &str, resource: &'a Resource, profile: Arc<Profile>, path: &Path) -> Drafted<'a> {
+    fn draft(
+        &mut self,
+        name: &str,
+        resource: &'a Resource,
+        profile: Arc<Profile>,
+        path: &Path,
+    ) -> Drafted<'a> {
         self.check_lanes(resource, path);
         self.check_bound(resource.max_waiting, path);
         let compiled = CompiledResource { name: name.to_owned(), aliases: Vec::new(), profile };

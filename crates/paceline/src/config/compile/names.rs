@@ -1,6 +1,6 @@
 //! Names: that providers exist, that limits and resources are named once, that aliases do not clash.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Compiler, Draft, Path, joined};
@@ -15,6 +15,9 @@ use crate::provider::Profile;
 /// The most aliases of a configuration: each is compared with each.
 const MAX_ALIASES: usize = 10_000;
 
+/// The most lanes that a resource declares.
+const MAX_LANES: usize = 1_000;
+
 impl<'a> Compiler<'a> {
     pub(super) fn profile(&mut self, name: &str, path: &Path) -> Option<Arc<Profile>> {
         let found = self.find_profile(name);
@@ -28,7 +31,12 @@ impl<'a> Compiler<'a> {
 
     /// Returns the profile that an account says, or that its name says. A name that misspells one is refused; one that
     /// resembles none is a provider of which nothing is known.
-    pub(super) fn provider_of_account(&mut self, name: &str, account: &Account, path: &Path) -> Option<Arc<Profile>> {
+    pub(super) fn provider_of_account(
+        &mut self,
+        name: &str,
+        account: &Account,
+        path: &Path,
+    ) -> Option<Arc<Profile>> {
         if let Some(said) = &account.provider {
             return self.profile(said, &joined(path, Step::Key("provider".to_owned())));
         }
@@ -82,9 +90,9 @@ impl<'a> Compiler<'a> {
     }
 
     fn check_limit_names(&mut self, draft: &Draft<'a>) {
-        let mut taken = HashMap::new();
+        let mut taken = HashSet::new();
         for planned in &draft.limits {
-            if taken.insert(planned.id.as_str(), ()).is_some() {
+            if !taken.insert(planned.id.as_str()) {
                 let by = "another limit; say another `id` if both are meant".to_owned();
                 let (what, name) = ("limit", planned.id.clone());
                 self.fault(&planned.path, Fault::Taken { what, name, by });
@@ -95,7 +103,9 @@ impl<'a> Compiler<'a> {
     fn check_aliases(&mut self, drafts: &[Draft<'a>], resources: &HashMap<&str, &str>) {
         let drafted = drafts.iter().flat_map(|draft| &draft.resources);
         let all: Vec<(&str, &str)> = drafted
-            .flat_map(|drafted| drafted.compiled.aliases.iter().map(|alias| (alias.as_str(), drafted.compiled.name.as_str())))
+            .flat_map(|drafted| {
+                drafted.compiled.aliases.iter().map(|alias| (alias.as_str(), drafted.compiled.name.as_str()))
+            })
             .collect();
         if all.len() > MAX_ALIASES {
             return self.fault(&[], Fault::TooMany { most: MAX_ALIASES });
@@ -106,7 +116,9 @@ impl<'a> Compiler<'a> {
                 self.fault(&self.alias_path(of), clash);
             }
             let earlier = all.iter().take(position);
-            if let Some(other) = earlier.into_iter().find(|(other, _)| can_meet(alias, other) && globs_meet(alias, other)) {
+            if let Some(other) =
+                earlier.into_iter().find(|(other, _)| can_meet(alias, other) && globs_meet(alias, other))
+            {
                 self.fault(&self.alias_path(of), clash((alias, of), *other));
             }
         }
@@ -129,6 +141,10 @@ impl<'a> Compiler<'a> {
 
     /// Checks that the lanes of a resource can be, and that limits name no others.
     pub(super) fn check_lanes(&mut self, resource: &Resource, path: &Path) {
+        if resource.lanes.len() > MAX_LANES {
+            let here = joined(path, Step::Name("lanes".to_owned()));
+            return self.fault(&here, Fault::TooMany { most: MAX_LANES });
+        }
         for (position, lane) in resource.lanes.iter().enumerate() {
             let here = joined(&joined(path, Step::Name("lanes".to_owned())), Step::Name(lane.name.clone()));
             if let Some(fault) = super::lanes::fault(lane) {

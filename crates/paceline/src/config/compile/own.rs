@@ -1,5 +1,6 @@
 //! Resources of one's own, and those that no configuration names.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use paceline_core::{Lanes, Member};
@@ -17,19 +18,24 @@ use crate::provider::Profile;
 const ANY_NAME: &str = "{name}";
 
 impl<'a> Compiler<'a> {
-    pub(super) fn own(&mut self, name: &'a str, own: &'a Own, drafts: &mut Vec<Draft<'a>>) {
+    pub(super) fn own(
+        &mut self,
+        name: &'a str,
+        own: &'a Own,
+        drafts: &mut Vec<Draft<'a>>,
+        places: &mut HashMap<String, usize>,
+    ) {
         let path = vec![Step::Name("resources".to_owned()), Step::Name(name.to_owned())];
         let ledger = own.ledger.as_deref().unwrap_or(name);
-        if own.ledger.is_none() && drafts.iter().any(|draft| draft.name == name) {
-            let (what, name) = ("name", name.to_owned());
-            let by = format!("the ledger `{name}`; say `ledger: {name}` to join it");
-            self.fault(&path, Fault::Taken { what, name, by });
+        if own.ledger.is_none() && places.contains_key(name) {
+            let by = format!("a ledger; say `ledger: {name}` to join it");
+            self.fault(&path, Fault::Taken { what: "name", name: name.to_owned(), by });
         }
-        let position = drafts.iter().position(|draft| draft.name == ledger).unwrap_or_else(|| {
+        let place = *places.entry(ledger.to_owned()).or_insert_with(|| {
             drafts.push(self.empty(ledger));
             drafts.len() - 1
         });
-        if let Some(draft) = drafts.get_mut(position) {
+        if let Some(draft) = drafts.get_mut(place) {
             self.own_into(name, own, draft, &path);
         }
     }
@@ -52,68 +58,51 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn empty(&self, name: &str) -> Draft<'a> {
-        let revision = self.config.revision;
-        Draft { name: name.to_owned(), revision, limits: Vec::new(), resources: Vec::new() }
-    }
-
     fn own_into(&mut self, name: &'a str, own: &'a Own, draft: &mut Draft<'a>, path: &Path) {
         let resource = &own.resource;
         let profile = self.provider_of_own(own, path).of_model(name, resource.reserve);
         let mut drafted = self.draft(name, resource, Arc::new(profile), path);
         drafted.compiled.aliases.clone_from(&resource.aliases);
         drafted.max_waiting = resource.max_waiting.or(self.config.max_waiting);
-        self.private_limits(draft, &drafted, resource, own.usable, path);
+        private_limits(draft, &drafted, resource, own.usable, path);
         self.check_limited(resource, !resource.limits.is_empty() || !resource.shared.is_empty(), path, None);
         self.join_shared(draft, &drafted, resource, path);
         draft.resources.push(drafted);
     }
 
     /// Lets a resource of one's own draw on the shared limits of the account whose ledger it is in.
-    fn join_shared(&mut self, draft: &mut Draft<'a>, drafted: &Drafted<'a>, resource: &Resource, path: &Path) {
-        let shared = self.config.accounts.get(&draft.name).map(|account| &account.shared);
+    fn join_shared(
+        &mut self,
+        draft: &mut Draft<'a>,
+        drafted: &Drafted<'a>,
+        resource: &Resource,
+        path: &Path,
+    ) {
         for draw in &resource.shared {
-            let Some(limits) = shared.and_then(|shared| shared.get(&draw.name)) else {
-                let known: Vec<String> = shared.into_iter().flat_map(|shared| shared.keys().cloned()).collect();
+            let Some(range) = draft.shared.get(draw.name.as_str()).cloned() else {
+                let known: Vec<String> = draft.shared.keys().map(|name| (*name).to_owned()).collect();
                 let nearest = nearest(&draw.name, known.iter().map(String::as_str));
-                let fault = Fault::UnknownName { what: "shared limit", name: draw.name.clone(), nearest, known };
+                let fault =
+                    Fault::UnknownName { what: "shared limit", name: draw.name.clone(), nearest, known };
                 self.fault(&joined(path, Step::Key("shared".to_owned())), fault);
                 continue;
             };
-            let ids: Vec<String> =
-                limits.iter().map(|limit| format!("{}/{}/{}", draft.name, draw.name, limit.name())).collect();
-            for planned in draft.limits.iter_mut().filter(|planned| ids.contains(&planned.id)) {
-                let lanes = if draw.lanes.is_empty() { Lanes::All } else { only(&draw.lanes) };
-                planned.members.push(Member { resource: drafted.compiled.name.as_str().into(), lanes });
+            let lanes = if draw.lanes.is_empty() { Lanes::All } else { only(&draw.lanes) };
+            let member = Member { resource: drafted.compiled.name.as_str().into(), lanes };
+            for planned in draft.limits.get_mut(range).into_iter().flatten() {
+                planned.members.push(member.clone());
             }
         }
     }
 
-    /// Plans the limits that a resource alone draws on.
-    pub(super) fn private_limits(
-        &mut self,
-        draft: &mut Draft<'a>,
-        drafted: &Drafted<'a>,
-        resource: &'a Resource,
-        usable: Share,
-        path: &Path,
-    ) {
-        for (index, limit) in resource.limits.iter().enumerate() {
-            let lanes = if limit.lanes.is_empty() { Lanes::All } else { only(&limit.lanes) };
-            let name = &drafted.compiled.name;
-            draft.limits.push(Planned {
-                id: format!("{name}/{}", limit.name()),
-                limit,
-                profile: drafted.compiled.profile.clone(),
-                usable,
-                members: vec![Member { resource: name.as_str().into(), lanes }],
-                path: limit_path(path, index, limit),
-            });
-        }
-    }
-
     /// A resource has limits, or says that it has none.
-    pub(super) fn check_limited(&mut self, resource: &Resource, limited: bool, path: &Path, tier: Option<&str>) {
+    pub(super) fn check_limited(
+        &mut self,
+        resource: &Resource,
+        limited: bool,
+        path: &Path,
+        tier: Option<&str>,
+    ) {
         let fault = match (limited, resource.unlimited, tier) {
             (true, true, _) => Fault::Contradiction {
                 one: "`unlimited: true`".to_owned(),
@@ -131,9 +120,33 @@ impl<'a> Compiler<'a> {
 
     fn provider_of_own(&mut self, own: &Own, path: &Path) -> Arc<Profile> {
         match &own.provider {
-            Some(name) => self.profile(name, &joined(path, Step::Key("provider".to_owned()))).unwrap_or_else(Profile::plain),
+            Some(name) => self
+                .profile(name, &joined(path, Step::Key("provider".to_owned())))
+                .unwrap_or_else(Profile::plain),
             None => Profile::plain(),
         }
+    }
+}
+
+/// Plans the limits that a resource alone draws on.
+pub(super) fn private_limits<'a>(
+    draft: &mut Draft<'a>,
+    drafted: &Drafted<'a>,
+    resource: &'a Resource,
+    usable: Share,
+    path: &Path,
+) {
+    for (index, limit) in resource.limits.iter().enumerate() {
+        let lanes = if limit.lanes.is_empty() { Lanes::All } else { only(&limit.lanes) };
+        let name = &drafted.compiled.name;
+        draft.limits.push(Planned {
+            id: format!("{name}/{}", limit.name()),
+            limit,
+            profile: drafted.compiled.profile.clone(),
+            usable,
+            members: vec![Member { resource: name.as_str().into(), lanes }],
+            path: limit_path(path, index, limit),
+        });
     }
 }
 

@@ -37,7 +37,9 @@ pub(super) fn boundaries(window: &Window, zone: Option<&str>, now: Millis) -> Re
                 ("window", Fault::Missing { what: "a boundary within the years of the calendar".to_owned() })
             })
         }
-        Window::Between(instants) if instants.is_sorted_by(|one, other| one < other) && !instants.is_empty() => {
+        Window::Between(instants)
+            if instants.is_sorted_by(|one, other| one < other) && !instants.is_empty() =>
+        {
             Ok(Boundaries::At(instants.clone()))
         }
         Window::Between(_) | Window::InFlight => {
