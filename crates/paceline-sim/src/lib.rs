@@ -4,3 +4,4 @@ pub mod exam;
 pub mod judge;
 #[cfg(feature = "provider")]
 pub mod provider;
+pub mod simulate;

@@ -1,0 +1,46 @@
+//! The commands and their order in the help.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{Done, completions, demo, fake_provider};
+use crate::failure::Failure;
+
+const AFTER: &str = "\
+Examples:
+  paceline demo                      watch a hundred workers share one key without a single 429
+  paceline demo --without            the same work without Paceline
+  paceline check limits.yaml         what a configuration means and sustains
+  paceline fake-provider             a provider with limits, for tests without a network
+
+Exit codes:
+  0  done, or the answer is yes
+  1  it failed, or the answer is no
+  2  the command line was wrong
+
+Colours are used on a terminal alone, and never where NO_COLOR is set.";
+
+/// Keeps many workers that share an LLM API key inside the provider's limits
+#[derive(Debug, Parser)]
+#[command(name = "paceline", version, after_help = AFTER, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    FakeProvider(fake_provider::Args),
+    Completions(completions::Args),
+}
+
+impl Cli {
+    /// Runs the command.
+    pub(crate) fn run(&self) -> Result<Done, Failure> {
+        match &self.command {
+            Command::Demo(args) => demo::run(args),
+            Command::FakeProvider(args) => fake_provider::run(args),
+            Command::Completions(args) => Ok(completions::run(args)),
+        }
+    }
+}

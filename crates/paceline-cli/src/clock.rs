@@ -1,0 +1,27 @@
+//! The one place where the command line reads a clock.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A watch that was started once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch(Instant);
+
+impl Watch {
+    /// Starts a watch.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Returns how long it has run.
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Returns the time of the calendar, in milliseconds since the Unix epoch.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(0)
+}

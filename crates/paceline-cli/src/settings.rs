@@ -1,0 +1,70 @@
+//! Where a command's configuration comes from: a file, the standard input, the environment, or the command line itself.
+
+use std::io::Read;
+use std::path::Path;
+
+use paceline::config::{Compiled, CompiledLedger, CompiledResource, Config};
+
+use crate::clock;
+use crate::failure::Failure;
+use crate::referee::Provider;
+
+/// The largest configuration that is read from the standard input, in bytes.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// Reads the configuration of a path, of the standard input for `-`, or else of the file that `PACELINE_CONFIG` names.
+pub(crate) fn config(path: Option<&Path>) -> Result<Config, Failure> {
+    match path {
+        Some(path) if path.as_os_str() == "-" => Ok(Config::parse("<stdin>", &stdin()?)?),
+        Some(path) => Ok(Config::load(path)?),
+        None => Ok(Config::from_env()?),
+    }
+}
+
+/// Compiles a configuration for the present.
+pub(crate) fn compiled(config: &Config) -> Result<Compiled, Failure> {
+    Ok(config.compile(clock::unix_ms())?)
+}
+
+/// Returns the configuration of one model of a provider with limits such as `tokens_per_minute=30_000`, or the
+/// provider's preset where there are none.
+pub(crate) fn of_provider(provider: Provider, limits: &[String]) -> Result<Config, Failure> {
+    if limits.is_empty() {
+        return Ok(Config::parse("preset", provider.preset())?);
+    }
+    let mut text = format!("{}:\n  model:\n", provider.name());
+    for limit in limits {
+        let (name, amount) = limit.split_once('=').ok_or_else(|| {
+            Failure::Input(format!(
+                "--limit {limit}: expected METRIC_per_WINDOW=AMOUNT, as in tokens_per_minute=30_000"
+            ))
+        })?;
+        text.push_str(&format!("    {name}: {amount}\n"));
+    }
+    Ok(Config::parse("--limit", &text)?)
+}
+
+/// Finds a resource by its name, or the first there is.
+pub(crate) fn resource<'a>(
+    compiled: &'a Compiled,
+    name: Option<&str>,
+) -> Result<(&'a CompiledLedger, &'a CompiledResource), Failure> {
+    let all =
+        || compiled.ledgers.iter().flat_map(|ledger| ledger.resources.iter().map(move |it| (ledger, it)));
+    let found = all().find(|(_, resource)| name.is_none_or(|name| resource.name == name));
+    found.ok_or_else(|| {
+        let known: Vec<&str> = all().map(|(_, resource)| resource.name.as_str()).collect();
+        let known = known.join(", ");
+        Failure::Input(match name {
+            Some(name) => format!("there is no resource {name}; the configuration has {known}"),
+            None => "the configuration names no resource".to_owned(),
+        })
+    })
+}
+
+fn stdin() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(MOST_BYTES + 1).read_to_string(&mut text);
+    read.map_err(Failure::io("standard input"))?;
+    Ok(text)
+}
