@@ -125,6 +125,8 @@ impl Ledger {
         }
         self.dequeue(ticket);
         self.forget_lanes(resource);
+        // What it had set aside is free again.
+        self.walk(None);
         if acquire.wait {
             return Outcome::Refused(Refusal::LineFull { waiting: waiting - 1, most });
         }

@@ -9,8 +9,9 @@ use crate::demand::MAX_AMOUNT;
 use crate::hold::Entry;
 use crate::lane::{Resource, ResourceSpec};
 use crate::ledger::Ledger;
-use crate::limit::{Lanes, Limit, LimitSpec, Member, SpecError, matches};
+use crate::limit::{Lanes, Limit, LimitSpec, Member, OWN, RESOURCE, SpecError, matches};
 use crate::meter::{Terms, signed};
+use crate::time::NEVER;
 
 const MAX_WEIGHT: u32 = 1_000;
 
@@ -41,6 +42,7 @@ impl Ledger {
             self.set_limit(limit);
         }
         self.connect();
+        self.connect_pauses();
         self.look_again();
         Outcome::Done
     }
@@ -143,6 +145,7 @@ impl Ledger {
         let pause = old.pause.filter(|_| !forgotten);
         let Ok(mut limit) = Limit::new(spec, metric, self.generations, self.now) else { return };
         limit.pause = pause;
+        limit.empty_at[OWN] = pause.map_or(NEVER, |pause| pause.until);
         if !limit.is_concurrency() {
             limit.charge(self.now, spent.min(limit.most()));
         }
@@ -202,6 +205,19 @@ impl Ledger {
             if let Some(ticket) = self.tickets.get_mut(number) {
                 ticket.draws = Some(draws);
             }
+        }
+    }
+
+    /// Has the buckets of paused resources restart when the pauses end.
+    fn connect_pauses(&mut self) {
+        for limit in &mut self.limits {
+            let first =
+                limit.spec.members.first().and_then(|member| self.resource_names.get(&member.resource));
+            let resource = first.and_then(|number| self.resources.get(*number as usize));
+            let resource = resource.filter(|resource| limit.is_of(&resource.spec.name));
+            let pause = resource.and_then(|resource| resource.pause);
+            let until = pause.filter(|pause| pause.until > self.now.clock).map_or(NEVER, |pause| pause.until);
+            limit.empty_at[RESOURCE] = until;
         }
     }
 

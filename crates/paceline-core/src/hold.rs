@@ -90,7 +90,7 @@ impl Hold {
         let change = amount - share.reserved - share.extra;
         for entry in &self.entries {
             let Some(limit) = limits.get_mut(entry.limit as usize) else { continue };
-            if limit.metric != metric || limit.generation != entry.generation {
+            if limit.metric != metric {
                 continue;
             }
             limit.bring(now);
@@ -139,6 +139,11 @@ impl Limit {
     /// Changes a share by so much, and returns what went back and what was charged.
     fn amend(&mut self, entry: Entry, share: Share, change: i64, now: Now) -> (i64, i64) {
         let lowered = (-change).clamp(0, share.reserved);
+        if self.generation != entry.generation {
+            let raised = if self.is_concurrency() { 0 } else { change.max(0) };
+            self.charge(now, raised);
+            return (0, raised);
+        }
         if self.is_concurrency() {
             return (self.meter.give_back(&self.terms, entry.note, lowered), 0);
         }

@@ -103,8 +103,6 @@ pub(crate) struct Lane {
     /// What its tickets want in all.
     pub(crate) demand: Vec<(Metric, u128)>,
     pub(crate) granted: u64,
-    /// Tickets that arrived no later than this were purged.
-    pub(crate) purged: u64,
     /// Lanes are declared, and none of them means this one.
     pub(crate) undeclared: bool,
     pub(crate) draws: Vec<Draw>,
@@ -136,6 +134,8 @@ pub(crate) struct Resource {
     pub(crate) pause: Option<Pause>,
     /// Tickets that arrived no later than this were purged.
     pub(crate) purged: u64,
+    /// Tickets of these lanes that arrived no later than this were purged; forgotten once every one was looked at.
+    pub(crate) purged_lanes: Vec<(Name, u64)>,
 }
 
 /// The lane of those that come when too many wait.
@@ -155,6 +155,7 @@ impl Resource {
             in_flight: 0,
             pause: None,
             purged: 0,
+            purged_lanes: Vec::new(),
         }
     }
 
@@ -195,7 +196,6 @@ impl Lane {
             waiting_at: usize::MAX,
             demand: Vec::new(),
             granted: 0,
-            purged: 0,
             undeclared: !resource.allows(name.as_deref()),
             draws,
             name,

@@ -7,7 +7,7 @@ use crate::command::{Command, Decision, LimitId, Outcome, ResourceId, SessionId,
 use crate::demand::{Amounts, Metric};
 use crate::hold::{Difference, Entry, Hold};
 use crate::lane::{Draw, Lane, Place, Resource};
-use crate::limit::{Limit, Pause};
+use crate::limit::{Limit, OWN, Pause, RESOURCE};
 use crate::line::{Ticket, Turn};
 use crate::meter::signed;
 use crate::session::Sessions;
@@ -179,18 +179,24 @@ impl Ledger {
 
     /// Begins a step: time passes, what is overdue is marked, and some of what was marked is done.
     pub(crate) fn begin(&mut self, now: Millis) {
-        let gap = if self.started { now.saturating_sub(self.now.wall) } else { 0 };
-        let clock = if self.started { self.now.clock + gap } else { now };
-        self.now = Now { clock, wall: now };
+        let reading = self.reading(now);
+        let gap = if self.started { reading.clock - self.now.clock } else { 0 };
+        self.now = reading;
         self.started = true;
         self.due = None;
         self.more = false;
         self.grants_left = GRANTS;
         self.looks_left = LOOKS;
-        self.sessions.forgive(clock, gap);
+        self.sessions.forgive(self.now.clock, gap);
         self.expire();
         self.sweep_sessions();
         self.sweep_line();
+    }
+
+    /// Returns what the ledger's clock shows when the store's shows `now`.
+    pub(crate) fn reading(&self, now: Millis) -> Now {
+        let gap = now.saturating_sub(self.now.wall);
+        Now { clock: if self.started { self.now.clock + gap } else { now }, wall: now }
     }
 
     fn expire(&mut self) {
@@ -400,27 +406,20 @@ impl Ledger {
     /// Lets the buckets that a pause concerns start over from nothing when it ends. A bucket that other resources draw
     /// on goes on for them.
     fn restart_empty(&mut self, target: Target, at: Millis) {
-        let now = self.now;
-        let alone =
-            |limit: &Limit, name: &Name| limit.spec.members.iter().all(|member| member.resource == *name);
-        let numbers = match target {
-            Target::Limit(id) => Vec::from([id.0]),
+        match target {
+            Target::Limit(id) => {
+                let limit = self.limits.get_mut(id.0 as usize);
+                limit.into_iter().for_each(|limit| limit.restart_empty(self.now, OWN, at));
+            }
             Target::Resource(id) => {
-                self.resources.get(id.0 as usize).map(|resource| resource.limits.clone()).unwrap_or_default()
+                let Some(resource) = self.resources.get(id.0 as usize) else { return };
+                for number in &resource.limits {
+                    let limit = self.limits.get_mut(*number as usize);
+                    if let Some(limit) = limit.filter(|limit| limit.is_of(&resource.spec.name)) {
+                        limit.restart_empty(self.now, RESOURCE, at);
+                    }
+                }
             }
-        };
-        let name = match target {
-            Target::Resource(id) => {
-                self.resources.get(id.0 as usize).map(|resource| resource.spec.name.clone())
-            }
-            Target::Limit(_) => None,
-        };
-        for number in numbers {
-            let Some(limit) = self.limits.get_mut(number as usize) else { continue };
-            if name.as_ref().is_some_and(|name| !alone(limit, name)) {
-                continue;
-            }
-            limit.restart_empty(now, at);
         }
     }
 
@@ -430,10 +429,8 @@ impl Ledger {
         };
         match lane {
             None => at.purged = self.arrivals,
-            Some(name) => {
-                let lane = at.lane(Some(name)).and_then(|lane| self.lanes.get_mut(lane));
-                lane.into_iter().for_each(|lane| lane.purged = self.arrivals);
-            }
+            Some(name) if !self.waiting.is_empty() => at.purged_lanes.push((name.into(), self.arrivals)),
+            Some(_) => {}
         }
         self.look_again();
         Outcome::Done

@@ -182,7 +182,12 @@ impl Ledger {
                 }
                 Head::Goes => {
                     self.grants_left -= u32::from(own != Some(ticket));
+                    let virtual_time = self.virtual_time;
                     self.grant_ticket(ticket, own == Some(ticket));
+                    if self.virtual_time < virtual_time {
+                        // All virtual times were counted anew.
+                        turns = self.turns_again(turns);
+                    }
                 }
                 Head::Dead | Head::Refused(_) if self.looks_left == 0 => {
                     self.more = true;
@@ -242,6 +247,15 @@ impl Ledger {
             }
         }
         turns
+    }
+
+    /// Returns the same turns by the virtual times as they are.
+    fn turns_again(&self, turns: BinaryHeap<Turn>) -> BinaryHeap<Turn> {
+        let mut again = BinaryHeap::with_capacity(turns.len());
+        for Reverse((.., lane)) in turns {
+            self.push_turn(&mut again, lane);
+        }
+        again
     }
 
     fn push_turn(&self, turns: &mut BinaryHeap<Turn>, lane: u32) {
@@ -393,7 +407,9 @@ fn no_longer(resource: &Resource, lane: &Lane, ticket: &Ticket) -> Option<Refusa
     if resource.gone {
         return Some(Refusal::NoResource);
     }
-    if ticket.place.arrival <= lane.purged.max(resource.purged) {
+    let purged =
+        |(name, until): &(Name, u64)| ticket.named.as_ref() == Some(name) && ticket.place.arrival <= *until;
+    if ticket.place.arrival <= resource.purged || resource.purged_lanes.iter().any(purged) {
         return Some(Refusal::Purged);
     }
     let lane = ticket.named.as_ref().filter(|_| lane.undeclared && ticket.draws.is_none())?;

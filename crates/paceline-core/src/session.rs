@@ -25,7 +25,7 @@ pub(crate) struct Sessions {
     pub(crate) due: BTreeSet<(Millis, SessionId)>,
     /// Those that are dead and not yet swept, in the order of their deaths.
     pub(crate) dead: VecDeque<SessionId>,
-    /// At most the shortest time-out among them.
+    /// The shortest time-out that any has had.
     pub(crate) shortest: Option<Millis>,
 }
 
@@ -94,8 +94,8 @@ impl Sessions {
     /// Returns after what time somebody must look: at the next expiry, and before so much time has passed that the
     /// store seems to have been down.
     pub(crate) fn wakeup(&self, clock: Millis) -> Option<Millis> {
-        let (expires, id) = self.due.first()?;
-        let half = self.all.get(id).and_then(|session| session.time_out).unwrap_or(0) / 2;
+        let (expires, _) = self.due.first()?;
+        let half = self.shortest.unwrap_or(0) / 2;
         Some(expires.saturating_sub(clock).min(half.max(1)))
     }
 }

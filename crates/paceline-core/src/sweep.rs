@@ -54,7 +54,7 @@ impl Ledger {
     pub(crate) fn sweep_line(&mut self) {
         let Some(mut sweep) = self.sweep.take() else { return };
         while self.looks_left > 0 {
-            let Some((ticket, after)) = self.next_to_look_at(&sweep) else { return };
+            let Some((ticket, after)) = self.next_to_look_at(&sweep) else { return self.swept() };
             sweep.after = Some(after);
             let arrived = self.tickets.get(ticket).map_or(0, |ticket| ticket.place.arrival);
             if arrived > sweep.until {
@@ -67,9 +67,14 @@ impl Ledger {
                 None => self.looks_left -= 1,
             }
         }
-        if self.next_to_look_at(&sweep).is_some() {
-            self.sweep = Some(sweep);
+        match self.next_to_look_at(&sweep) {
+            Some(_) => self.sweep = Some(sweep),
+            None => self.swept(),
         }
+    }
+
+    fn swept(&mut self) {
+        self.resources.iter_mut().for_each(|resource| resource.purged_lanes.clear());
     }
 
     fn next_to_look_at(&self, sweep: &Sweep) -> Option<(u32, (crate::Name, Option<crate::Name>, Place))> {

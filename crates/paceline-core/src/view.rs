@@ -16,10 +16,12 @@ use crate::time::{Millis, NEVER};
 use crate::{LimitId, Name};
 
 impl Ledger {
-    /// Returns a view for people, brought up to `now`: a step without a command.
+    /// Returns a view for people, as of `now`. Changes nothing: what is due by then stays due.
     pub fn snapshot(&mut self, now: Millis) -> Snapshot {
-        self.tick(now);
-        self.bring_all();
+        self.looking(now, |ledger| ledger.view())
+    }
+
+    fn view(&self) -> Snapshot {
         let limits = self
             .limit_names
             .values()
@@ -34,6 +36,16 @@ impl Ledger {
             limits: limits.map(|(number, limit)| self.view_limit(number, limit)).collect(),
             resources: resources.map(|(number, resource)| self.view_resource(number, resource)).collect(),
         }
+    }
+
+    /// Looks at the ledger as it is at `now`, and leaves it as it was.
+    fn looking<T>(&mut self, now: Millis, look: impl FnOnce(&mut Self) -> T) -> T {
+        let kept = (self.now, self.limits.clone());
+        self.now = self.reading(now);
+        self.bring_all();
+        let seen = look(self);
+        (self.now, self.limits) = kept;
+        seen
     }
 
     fn bring_all(&mut self) {
@@ -89,8 +101,7 @@ impl Ledger {
         }
     }
 
-    /// Says whether a demand would go now, and if not, why: a step without a command. `None` where there is no such
-    /// resource.
+    /// Says whether a demand would go at `now`, and if not, why. `None` where there is no such resource. Changes nothing.
     pub fn explain(
         &mut self,
         now: Millis,
@@ -98,8 +109,15 @@ impl Ledger {
         lane: Option<&str>,
         demand: &Amounts,
     ) -> Option<Explanation> {
-        self.tick(now);
-        self.bring_all();
+        self.looking(now, |ledger| ledger.explain_now(resource, lane, demand))
+    }
+
+    fn explain_now(
+        &mut self,
+        resource: ResourceId,
+        lane: Option<&str>,
+        demand: &Amounts,
+    ) -> Option<Explanation> {
         let at = self.resources.get(resource.0 as usize).filter(|resource| !resource.gone)?;
         let found = at.lane(lane).and_then(|lane| self.lanes.get(lane));
         let declared = lane.and_then(|lane| at.declared(lane));
@@ -232,7 +250,7 @@ impl Ledger {
             limit.held,
             limit.came_back,
             pause(limit.pause, self.now.clock),
-            duration(limit.empty_at),
+            limit.empty_at.map(duration).join("/"),
             limit.observed.map_or(0, |(_, until)| until),
         ));
         let _ = match &limit.meter {

@@ -90,7 +90,8 @@ impl Code for Limit {
         self.meter.put(out);
         self.held.put(out);
         self.pause.put(out);
-        self.empty_at.put(out);
+        let [own, resource] = self.empty_at;
+        (own, resource).put(out);
         self.observed.put(out);
         self.came_back.put(out);
     }
@@ -100,9 +101,9 @@ impl Code for Limit {
         let generation = Code::get(input)?;
         let limit = Self::new(spec, metric, generation, Now::default()).map_err(|_| DecodeError::Damaged)?;
         let (meter, held) = Code::get(input)?;
-        let (pause, empty_at) = Code::get(input)?;
+        let (pause, (own, resource)) = Code::get(input)?;
         let (observed, came_back) = Code::get(input)?;
-        Ok(Self { meter, held, pause, empty_at, observed, came_back, ..limit })
+        Ok(Self { meter, held, pause, empty_at: [own, resource], observed, came_back, ..limit })
     }
 }
 
@@ -112,14 +113,13 @@ impl Code for Lane {
         self.name.put(out);
         self.virtual_time.put(out);
         self.granted.put(out);
-        self.purged.put(out);
     }
 
     fn get(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let nowhere = Resource::new(ResourceSpec::new(""));
         let (resource, name) = Code::get(input)?;
-        let (virtual_time, (granted, purged)) = Code::get(input)?;
-        Ok(Self { virtual_time, granted, purged, ..Self::new(resource, &nowhere, name, Vec::new()) })
+        let (virtual_time, granted) = Code::get(input)?;
+        Ok(Self { virtual_time, granted, ..Self::new(resource, &nowhere, name, Vec::new()) })
     }
 }
 
@@ -129,12 +129,13 @@ impl Code for Resource {
         self.gone.put(out);
         self.pause.put(out);
         self.purged.put(out);
+        self.purged_lanes.put(out);
     }
 
     fn get(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (spec, gone) = Code::get(input)?;
-        let (pause, purged) = Code::get(input)?;
-        Ok(Self { gone, pause, purged, ..Self::new(spec) })
+        let (pause, (purged, purged_lanes)) = Code::get(input)?;
+        Ok(Self { gone, pause, purged, purged_lanes, ..Self::new(spec) })
     }
 }
 

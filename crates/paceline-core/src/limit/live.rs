@@ -1,12 +1,17 @@
 //! A limit at work: its meter, what is held apart, its pause and what the provider reported of it.
 
 use super::{Algorithm, Boundaries, LimitSpec, SpecError};
+use crate::Name;
 use crate::demand::Metric;
 use crate::meter::{BOUND, Kind, Meter, Note, Terms};
 use crate::time::{Millis, NEVER, Now};
 
 /// How long a smaller amount that a provider reported holds, in milliseconds.
 const OBSERVED_FOR: Millis = 3_600_000;
+
+/// Which pause it is that a bucket restarts after: that of the limit, or that of its resource.
+pub(crate) const OWN: usize = 0;
+pub(crate) const RESOURCE: usize = 1;
 
 /// A pause in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +51,9 @@ pub(crate) struct Limit {
     /// What one of its metric costs a lane in virtual time.
     pub(crate) unit: u64,
     pub(crate) pause: Option<Pause>,
-    /// When its bucket restarts empty, by the ledger's clock.
-    pub(crate) empty_at: Millis,
+    /// When its bucket restarts empty, by the ledger's clock: when its own pause ends, and when that of the one resource
+    /// does that draws on it.
+    pub(crate) empty_at: [Millis; 2],
     /// The smaller amount that the provider reported, and when it is forgotten.
     pub(crate) observed: Option<(u64, Millis)>,
     pub(crate) came_back: u64,
@@ -73,7 +79,7 @@ impl Limit {
             held: 0,
             unit,
             pause: None,
-            empty_at: NEVER,
+            empty_at: [NEVER; 2],
             observed: None,
             came_back: 0,
             brought_to: now,
@@ -92,7 +98,7 @@ impl Limit {
 
     fn bring_on(&mut self, now: Now) {
         self.brought_to = now;
-        if self.empty_at <= now.clock || self.observed.is_some() {
+        if self.empty_at != [NEVER; 2] || self.observed.is_some() {
             self.bring_past_events(now);
         }
         let back = self.meter.bring(&self.terms, now);
@@ -106,8 +112,8 @@ impl Limit {
             let then = Now { clock: at, ..now };
             let back = self.meter.bring(&self.terms, then);
             self.came_back = (self.came_back + back.unsigned_abs()) % (1 << 52);
-            if self.empty_at == at {
-                self.empty();
+            if self.empty_at.contains(&at) {
+                self.empty(at);
             }
             if self.observed.is_some_and(|(_, until)| until == at) {
                 self.observe_amount(None);
@@ -117,24 +123,37 @@ impl Limit {
 
     fn next_event(&self) -> Option<Millis> {
         let forget = self.observed.map_or(NEVER, |(_, until)| until);
-        let event = self.empty_at.min(forget);
+        let [own, resource] = self.empty_at;
+        let event = own.min(resource).min(forget);
         (event != NEVER).then_some(event)
     }
 
-    /// Has the bucket restart from nothing, now or later.
-    pub(crate) fn restart_empty(&mut self, now: Now, at: Millis) {
+    /// Has the bucket restart from nothing, now or later, for its own pause or that of its resource.
+    pub(crate) fn restart_empty(&mut self, now: Now, whose: usize, at: Millis) {
         self.bring(now);
-        self.empty_at = at;
+        if let Some(empty_at) = self.empty_at.get_mut(whose) {
+            *empty_at = at;
+        }
         self.bring_on(now);
     }
 
-    fn empty(&mut self) {
-        self.empty_at = NEVER;
+    fn empty(&mut self, at: Millis) {
+        self.empty_at = self.empty_at.map(|empty_at| if empty_at == at { NEVER } else { empty_at });
         if let Meter::Bucket(bucket) = &mut self.meter
             && !self.terms.is_concurrency()
         {
             bucket.empty();
         }
+    }
+
+    /// Returns when its bucket restarts empty for the last time, if it does.
+    fn last_empty(&self) -> Option<Millis> {
+        self.empty_at.into_iter().filter(|at| *at != NEVER).max()
+    }
+
+    /// Returns whether one resource alone draws on it: this one.
+    pub(crate) fn is_of(&self, resource: &Name) -> bool {
+        self.spec.members.iter().all(|member| member.resource == *resource)
     }
 
     /// Returns what can be granted; below zero is debt.
@@ -162,15 +181,13 @@ impl Limit {
     /// Returns after what time it covers a demand if nothing settles; [`NEVER`] where that takes a settlement.
     pub(crate) fn ready(&self, now: Now, demand: i64) -> Millis {
         let need = demand + self.held;
-        if let Meter::Bucket(bucket) = &self.meter
-            && self.empty_at != NEVER
-            && self.empty_at > now.clock
+        if let Some(last) = self.last_empty()
+            && matches!(self.meter, Meter::Bucket(_))
         {
-            let mut then = *bucket;
-            then.bring(&self.terms, self.empty_at);
-            then.empty();
-            let wait = Meter::Bucket(then).ready(&self.terms, Now { clock: self.empty_at, ..now }, need);
-            return wait.saturating_add(self.empty_at - now.clock);
+            let mut then = self.clone();
+            let at = Now { clock: last, ..now };
+            then.bring(at);
+            return then.meter.ready(&then.terms, at, need).saturating_add(last.saturating_sub(now.clock));
         }
         self.meter.ready(&self.terms, now, need)
     }
@@ -182,7 +199,7 @@ impl Limit {
 
     /// Returns after what time it would be full if it were emptied now.
     pub(crate) fn full_by(&self, now: Now) -> Millis {
-        let paused = if self.empty_at == NEVER { 0 } else { self.empty_at.saturating_sub(now.clock) };
+        let paused = self.last_empty().map_or(0, |last| last.saturating_sub(now.clock));
         self.meter.full_by(&self.terms, now).saturating_add(paused)
     }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::Name;
 use crate::time::Millis;
 
-pub(crate) use live::{Limit, Pause};
+pub(crate) use live::{Limit, OWN, Pause, RESOURCE};
 
 /// One constraint: a metric, an amount, how it comes back, and who draws on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
