@@ -58,12 +58,11 @@ impl Ledger {
         let pause = Pause::left(at.pause, self.now.clock);
         self.walks += 1;
         let unknown;
-        let draws = match at.lane(lane).and_then(|lane| self.lanes.get(lane)) {
-            Some(lane) => &lane.draws,
-            None => {
-                unknown = self.draws_of(acquire.resource.0, lane);
-                &unknown
-            }
+        let draws = if let Some(lane) = at.lane(lane).and_then(|lane| self.lanes.get(lane)) {
+            &lane.draws
+        } else {
+            unknown = self.draws_of(acquire.resource.0, lane);
+            &unknown
         };
         let covered = match fit(&mut self.limits, draws, &acquire.demand, self.now, self.walks) {
             Fit::Never(refusal) => return Err(refusal),

@@ -68,7 +68,9 @@ pub struct Ledger {
     pub(crate) turns_kept: Vec<Turn>,
     pub(crate) asides: Vec<(u32, i64)>,
     pub(crate) entries_kept: Vec<Vec<Entry>>,
-    pub(crate) due: Option<Option<Millis>>,
+    /// Whether `due` has been worked out since the last command.
+    pub(crate) planned: bool,
+    pub(crate) due: Option<Millis>,
 }
 
 /// Where a ticket is.
@@ -83,9 +85,12 @@ pub(crate) enum Spot {
 pub(crate) struct Sweep {
     /// Tickets that arrived later were looked at when they came.
     pub(crate) until: u64,
-    /// The last ticket that was looked at: its resource, its lane, its place there.
-    pub(crate) after: Option<(Name, Option<Name>, Place)>,
+    /// Where the last ticket stood that was looked at.
+    pub(crate) after: Option<Standing>,
 }
+
+/// Where a ticket stands: its resource, its lane, its place there.
+pub(crate) type Standing = (Name, Option<Name>, Place);
 
 impl Ledger {
     /// Returns an empty ledger.
@@ -119,8 +124,8 @@ impl Ledger {
     /// Returns after how many milliseconds from the last step something changes without a command, `None` if that
     /// takes a command.
     pub fn next_wakeup(&mut self) -> Option<Millis> {
-        if let Some(due) = self.due {
-            return due;
+        if self.planned {
+            return self.due;
         }
         let due = if self.more || self.sweep.is_some() || !self.sessions.dead.is_empty() {
             Some(0)
@@ -129,7 +134,7 @@ impl Ledger {
             let session = self.sessions.wakeup(self.now.clock).unwrap_or(NEVER);
             Some(head.min(session)).filter(|due| *due != NEVER)
         };
-        self.due = Some(due);
+        (self.planned, self.due) = (true, due);
         due
     }
 
@@ -183,7 +188,7 @@ impl Ledger {
         let gap = if self.started { reading.clock - self.now.clock } else { 0 };
         self.now = reading;
         self.started = true;
-        self.due = None;
+        self.planned = false;
         self.more = false;
         self.grants_left = GRANTS;
         self.looks_left = LOOKS;
@@ -208,7 +213,7 @@ impl Ledger {
     }
 
     fn carry_out(&mut self, command: Command) -> Outcome {
-        self.due = None;
+        self.planned = false;
         let outcome = match command {
             Command::Acquire(mut acquire) => return self.acquire(&mut acquire),
             Command::Settle { permit, usage } => self.settle(permit, &usage),
@@ -408,8 +413,9 @@ impl Ledger {
     fn restart_empty(&mut self, target: Target, at: Millis) {
         match target {
             Target::Limit(id) => {
-                let limit = self.limits.get_mut(id.0 as usize);
-                limit.into_iter().for_each(|limit| limit.restart_empty(self.now, OWN, at));
+                if let Some(limit) = self.limits.get_mut(id.0 as usize) {
+                    limit.restart_empty(self.now, OWN, at);
+                }
             }
             Target::Resource(id) => {
                 let Some(resource) = self.resources.get(id.0 as usize) else { return };

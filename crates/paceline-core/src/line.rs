@@ -36,8 +36,8 @@ pub(crate) struct Ticket {
 /// When a lane has its turn in a walk: priority, virtual time, rank and arrival of its head; and the lane.
 pub(crate) type Turn = Reverse<(Reverse<i32>, u64, i64, u64, u32)>;
 
-/// What a walk finds at the head of a lane.
-enum Head {
+/// What is found of a ticket that waits.
+pub(crate) enum Head {
     Goes,
     Waits,
     Dead,
@@ -279,7 +279,7 @@ impl Ledger {
         }
     }
 
-    fn look(&mut self, ticket: u32) -> Head {
+    pub(crate) fn look(&mut self, ticket: u32) -> Head {
         let Some(ticket) = self.tickets.get(ticket) else { return Head::Dead };
         if self.sessions.is_dead(ticket.id.session) {
             return Head::Dead;
@@ -297,15 +297,6 @@ impl Ledger {
             }
             Fit::Covered => Head::Goes,
             Fit::Short => Head::Waits,
-        }
-    }
-
-    /// Returns why a waiting ticket can no longer be served, if so, and whether its session is dead.
-    pub(crate) fn hopeless(&mut self, ticket: u32) -> Option<Option<Refusal>> {
-        match self.look(ticket) {
-            Head::Dead => Some(None),
-            Head::Refused(refusal) => Some(Some(refusal)),
-            Head::Goes | Head::Waits => None,
         }
     }
 
@@ -364,7 +355,7 @@ impl Ledger {
         let ready_at = pause.max(ready_at(&self.limits, draws, &ticket.demand, self.now));
         self.asides.clear();
         for draw in draws {
-            let Some((limit, demand)) = asked(&self.limits, draw, &ticket.demand) else { continue };
+            let Some((limit, demand)) = asked(&self.limits, *draw, &ticket.demand) else { continue };
             if limit.full_by(self.now) > ready_at {
                 let amount =
                     demand.min(left_by_inner(&self.limits, limit, demand, draws, self.now, self.walks));
@@ -383,7 +374,7 @@ impl Ledger {
         let Some(lane) = self.lanes.get(ticket.lane) else { return NEVER };
         let Some(resource) = self.resources.get(lane.resource as usize) else { return NEVER };
         let draws = ticket.draws.as_deref().unwrap_or(&lane.draws);
-        let limits = draws.iter().filter_map(|draw| asked(&self.limits, draw, &ticket.demand));
+        let limits = draws.iter().filter_map(|draw| asked(&self.limits, *draw, &ticket.demand));
         let ready = limits.map(|(limit, demand)| {
             let ready = limit.ready(self.now, demand + limit.aside(self.walks));
             let ready = if ready == NEVER { ready } else { ready.min(limit.changes_in(self.now)) };
@@ -417,7 +408,7 @@ fn no_longer(resource: &Resource, lane: &Lane, ticket: &Ticket) -> Option<Refusa
 }
 
 /// Returns a limit that this demand asks, and how much of it: one that is enforced and has its metric demanded.
-fn asked<'a>(limits: &'a [Limit], draw: &Draw, demand: &Amounts) -> Option<(&'a Limit, i64)> {
+fn asked<'a>(limits: &'a [Limit], draw: Draw, demand: &Amounts) -> Option<(&'a Limit, i64)> {
     let limit = limits.get(draw.limit as usize).filter(|limit| !limit.spec.shadow)?;
     let amount = signed(demand.amount(limit.metric));
     (amount > 0).then_some((limit, amount))
@@ -454,7 +445,7 @@ pub(crate) fn fit(limits: &mut [Limit], draws: &[Draw], demand: &Amounts, now: N
 /// Returns when limits and their pauses would let a demand go if nothing settled; a limit that takes a settlement
 /// counts as ready now.
 pub(crate) fn ready_at(limits: &[Limit], draws: &[Draw], demand: &Amounts, now: Now) -> Millis {
-    let asked = draws.iter().filter_map(|draw| asked(limits, draw, demand));
+    let asked = draws.iter().filter_map(|draw| asked(limits, *draw, demand));
     let ready = asked.map(|(limit, amount)| {
         let ready = limit.ready(now, amount);
         let ready = if ready == NEVER { 0 } else { ready };

@@ -5,8 +5,9 @@ use core::ops::Bound;
 
 use crate::Amounts;
 use crate::command::{SessionId, TicketId, Usage};
-use crate::lane::Place;
-use crate::ledger::{Ledger, Spot, Sweep};
+use crate::lane::Resource;
+use crate::ledger::{Ledger, Spot, Standing, Sweep};
+use crate::line::Head;
 
 impl Ledger {
     /// Ends tickets and holds of dead sessions, in the order of their deaths and by number.
@@ -62,9 +63,10 @@ impl Ledger {
                 continue;
             }
             self.walks += 1;
-            match self.hopeless(ticket) {
-                Some(refusal) => self.drop_ticket(ticket, refusal),
-                None => self.looks_left -= 1,
+            match self.look(ticket) {
+                Head::Dead => self.drop_ticket(ticket, None),
+                Head::Refused(refusal) => self.drop_ticket(ticket, Some(refusal)),
+                Head::Goes | Head::Waits => self.looks_left -= 1,
             }
         }
         match self.next_to_look_at(&sweep) {
@@ -77,13 +79,13 @@ impl Ledger {
         self.resources.iter_mut().for_each(|resource| resource.purged_lanes.clear());
     }
 
-    fn next_to_look_at(&self, sweep: &Sweep) -> Option<(u32, (crate::Name, Option<crate::Name>, Place))> {
+    fn next_to_look_at(&self, sweep: &Sweep) -> Option<(u32, Standing)> {
         let after = sweep.after.as_ref();
         let from = after.map_or(Bound::Unbounded, |(resource, ..)| Bound::Included(resource));
         for (name, number) in self.resource_names.range::<crate::Name, _>((from, Bound::Unbounded)) {
             let resource = self.resources.get(*number as usize).filter(|resource| resource.waiting > 0);
             let here = after.filter(|(resource, ..)| resource == name);
-            let lanes = resource.into_iter().flat_map(|resource| resource.lanes());
+            let lanes = resource.into_iter().flat_map(Resource::lanes);
             for lane in lanes.filter_map(|lane| self.lanes.get(lane)) {
                 let from = match here {
                     Some((_, done, _)) if lane.name < *done => continue,

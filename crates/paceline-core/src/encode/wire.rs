@@ -183,7 +183,9 @@ impl<T: Code> Code for Box<T> {
 impl<T: Code> Code for Vec<T> {
     fn put(&self, out: &mut Vec<u8>) {
         (self.len() as u64).put(out);
-        self.iter().for_each(|value| value.put(out));
+        for value in self {
+            value.put(out);
+        }
     }
 
     fn get(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -195,7 +197,9 @@ impl<T: Code> Code for Vec<T> {
 impl<T: Code> Code for VecDeque<T> {
     fn put(&self, out: &mut Vec<u8>) {
         (self.len() as u64).put(out);
-        self.iter().for_each(|value| value.put(out));
+        for value in self {
+            value.put(out);
+        }
     }
 
     fn get(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
