@@ -102,6 +102,17 @@ impl Subject for InMemory {
         let commands: Vec<Option<Command>> = asks.iter().map(|ask| self.command(ask)).collect();
         let known = commands.iter().flatten().cloned().collect::<Vec<_>>();
         let mut outcomes = self.ledger.batch(now, known).into_iter();
+        for configuration in asks.iter().filter_map(|ask| match ask {
+            Ask::Configure(configuration) => Some(configuration),
+            _ => None,
+        }) {
+            for resource in &configuration.resources {
+                self.resource(&resource.name);
+            }
+            for limit in &configuration.limits {
+                self.limit(&limit.id);
+            }
+        }
         let ledger = &self.ledger;
         let answer = |outcome| Answer::of(outcome, |metric| ledger.metric_name(metric).to_string());
         let unknown = || Answer::Refused(Refusal::NoResource);

@@ -15,7 +15,7 @@ impl Model {
             Ask::Acquire(_) => Answer::Done,
             Ask::Touch { session, time_out } => self.touch(*session, *time_out),
             Ask::Cancel { ticket } => {
-                if self.tickets.iter().any(|waiting| waiting.id == *ticket && !self.is_dead(ticket.session)) {
+                if self.tickets.iter().any(|waiting| waiting.id == *ticket) {
                     self.tickets.retain(|waiting| waiting.id != *ticket);
                     Answer::Cancelled
                 } else {
@@ -77,7 +77,7 @@ impl Model {
             return Answer::Refused(Refusal::NoResource);
         }
         for ticket in self.tickets.iter_mut().filter(|ticket| ticket.resource == resource) {
-            ticket.purged |= lane.is_none() || ticket.named.as_deref() == lane;
+            ticket.purged |= lane.is_none() || ticket.lane.1.as_deref() == lane;
         }
         self.mark();
         Answer::Done
@@ -142,15 +142,18 @@ impl Model {
         {
             return Some(Refusal::UnknownLane { lane: name.into() });
         }
-        let refusal = self.refused_by_pause(resource, lane, demand);
-        if let Some(refusal) = refusal.or_else(|| self.impossible(resource, lane, demand)) {
+        let paused = self.refused_by_pause(&On::Resource(resource.into()));
+        if let Some(refusal) = paused.or_else(|| self.refused_by_limits(resource, lane, demand)) {
             return Some(refusal);
         }
-        let within = i128::from(want.within);
-        let (ready, limit) = self.ready_at(resource, lane, demand).unwrap_or((i128::from(NEVER), None));
-        (want.within < NEVER && ready > within).then(|| Refusal::TooLate {
-            limit: limit.unwrap_or_default().into(),
-            ready_in: Millis::try_from(ready).unwrap_or(NEVER),
+        if i128::from(want.within) >= self.ready_at(resource, lane, demand) {
+            return None;
+        }
+        let pause = self.pause_left(&On::Resource(resource.into())).unwrap_or(0);
+        let millis = |time| Millis::try_from(time).unwrap_or(NEVER);
+        Some(match self.slowest(resource, lane, demand, 0) {
+            (Some(limit), ready) if ready > pause => Refusal::TooLate { limit, ready_in: millis(ready) },
+            _ => Refusal::Paused { ends_in: millis(pause) },
         })
     }
 
@@ -174,11 +177,11 @@ impl Model {
 
     /// The lane in which a request would wait: its own, or `other` where too many lanes wait already.
     fn place(&self, want: &Want) -> Lane {
-        let own = (want.resource.clone(), want.lane.clone(), false);
-        let tickets = self.tickets.iter().filter(|ticket| ticket.resource == want.resource && !ticket.lane.2);
+        let own = (want.resource.clone(), want.lane.clone());
+        let tickets = self.tickets.iter().filter(|ticket| ticket.resource == want.resource);
         let waiting: std::collections::BTreeSet<&Lane> = tickets.map(|ticket| &ticket.lane).collect();
         if waiting.len() >= 256 && !waiting.contains(&own) {
-            (want.resource.clone(), None, true)
+            (want.resource.clone(), Some("other".into()))
         } else {
             own
         }
@@ -193,19 +196,8 @@ impl Model {
 
     /// Why a request that does not wait does not go.
     fn busy(&self, want: &Want) -> Refusal {
-        let drawn = self.drawn(&want.resource, want.lane.as_deref(), &want.demand);
-        let enforced = drawn.into_iter().filter(|(_, limit, _)| !limit.spec.shadow);
-        let mut longest = (None, 0);
-        for (name, limit, wanted) in enforced {
-            let pause = self.pause_left(&On::Limit(name.clone())).unwrap_or(0);
-            let time =
-                limit.ready_in(self.now, wanted, self.held(name)).unwrap_or(i128::from(NEVER)).max(pause);
-            if time > longest.1 {
-                longest = (Some(name.as_str().into()), time);
-            }
-        }
+        let (limit, ready) = self.slowest(&want.resource, want.lane.as_deref(), &want.demand, i128::from(NEVER));
         let pause = self.pause_left(&On::Resource(want.resource.clone())).unwrap_or(0);
-        let ready_in = Millis::try_from(longest.1.max(pause)).unwrap_or(NEVER);
-        Refusal::Busy { limit: longest.0, ready_in }
+        Refusal::Busy { limit, ready_in: Millis::try_from(ready.max(pause)).unwrap_or(NEVER) }
     }
 }

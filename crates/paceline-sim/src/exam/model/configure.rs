@@ -39,6 +39,7 @@ impl Model {
         self.pauses.retain(|on, _| {
             matches!(on, On::Resource(_)) || matches!(on, On::Limit(name) if limits.contains(name))
         });
+        self.schedule();
         self.mark();
         Answer::Done
     }
@@ -74,6 +75,21 @@ impl Model {
 
     fn check(&self, configuration: &Configuration) -> Result<(), SpecError> {
         let mut names = BTreeSet::new();
+        for resource in &configuration.resources {
+            positive(&resource.name, "line_max", resource.line_max.into())?;
+            let mut lanes = BTreeSet::new();
+            for lane in &resource.lanes {
+                if !lanes.insert(&lane.name) {
+                    return Err(SpecError::Duplicate { id: lane.name.clone() });
+                }
+                positive(&resource.name, "weight", lane.weight.into())?;
+                at_most(&resource.name, "weight", lane.weight.into(), 1_000)?;
+            }
+            if !names.insert(&resource.name) || configuration.removed.contains(&resource.name) {
+                return Err(SpecError::Duplicate { id: resource.name.clone() });
+            }
+        }
+        let mut names = BTreeSet::new();
         for limit in &configuration.limits {
             if !names.insert(&limit.id) {
                 return Err(SpecError::Duplicate { id: limit.id.clone() });
@@ -81,9 +97,6 @@ impl Model {
             check_limit(limit)?;
             let mut members = BTreeSet::new();
             for member in &limit.members {
-                if !members.insert(&member.resource) {
-                    return Err(SpecError::Duplicate { id: limit.id.clone() });
-                }
                 let here = configuration.resources.iter().any(|resource| resource.name == member.resource);
                 let there = self.resources.contains_key(&*member.resource)
                     && !configuration.removed.contains(&member.resource);
@@ -91,36 +104,30 @@ impl Model {
                     let resource = member.resource.clone();
                     return Err(SpecError::UnknownResource { id: limit.id.clone(), resource });
                 }
-            }
-        }
-        let mut names = BTreeSet::new();
-        for resource in &configuration.resources {
-            if !names.insert(&resource.name) {
-                return Err(SpecError::Duplicate { id: resource.name.clone() });
-            }
-            positive(&resource.name, "line_max", resource.line_max.into())?;
-            let mut lanes = BTreeSet::new();
-            for lane in &resource.lanes {
-                if !lanes.insert(&lane.name) {
-                    return Err(SpecError::Duplicate { id: resource.name.clone() });
+                if !members.insert(&member.resource) {
+                    return Err(SpecError::Duplicate { id: limit.id.clone() });
                 }
-                positive(&resource.name, "weight", lane.weight.into())?;
-                at_most(&resource.name, "weight", lane.weight.into(), 1_000)?;
             }
+            positive(&limit.id, "members", limit.members.len() as u64)?;
         }
         Ok(())
     }
 
     pub(super) fn observe(&mut self, name: &str, remaining: Option<u64>, amount: Option<u64>) -> Answer {
         let now = self.now;
-        let Some(limit) = self.limits.get_mut(name) else { return Answer::Refused(Refusal::NoResource) };
-        if let Some(amount) = amount {
-            let lower = amount < limit.spec.amount;
-            limit.lowered = lower.then_some((amount.max(1), now.clock + HOUR));
+        let gone = self.gone(&On::Limit(name.into()));
+        let Some(limit) = self.limits.get_mut(name) else { return gone };
+        let mut lower = false;
+        if let Some(amount) = amount.filter(|amount| *amount > 0) {
+            lower = amount < limit.spec.amount;
+            limit.lowered = lower.then_some((amount, now.clock + HOUR));
             limit.reshape(now.clock);
         }
         if let Some(remaining) = remaining {
             limit.leave_at_most(now, remaining.into());
+        }
+        if lower {
+            self.mark();
         }
         Answer::Done
     }
@@ -137,7 +144,7 @@ impl Model {
 
     pub(super) fn pause(&mut self, on: &On, lasting: Option<Millis>, refuse: bool) -> Answer {
         if !self.exists(on) {
-            return Answer::Refused(Refusal::NoResource);
+            return self.gone(on);
         }
         let ends = lasting.map(|lasting| self.now.clock + i128::from(lasting));
         let sooner = self.pauses.get(on).is_some_and(|pause| match (ends, pause.ends) {
@@ -147,6 +154,9 @@ impl Model {
         });
         if !sooner {
             self.pauses.insert(on.clone(), Pause { ends, refuse });
+            self.schedule();
+        }
+        if refuse {
             self.mark();
         }
         Answer::Done
@@ -154,12 +164,18 @@ impl Model {
 
     pub(super) fn resume(&mut self, on: &On) -> Answer {
         if !self.exists(on) {
-            return Answer::Refused(Refusal::NoResource);
+            return self.gone(on);
         }
         if self.pauses.remove(on).is_some() {
             self.empty(on, self.now.clock);
+            self.schedule();
         }
         Answer::Done
+    }
+
+    /// What is said to a name that is no more, or never was.
+    fn gone(&self, on: &On) -> Answer {
+        if self.known.contains(on) { Answer::Done } else { Answer::Refused(Refusal::NoResource) }
     }
 
     fn exists(&self, on: &On) -> bool {
@@ -178,18 +194,31 @@ impl Model {
             self.pauses.remove(&on);
             self.empty(&on, ends);
         }
+        self.schedule();
+    }
+
+    /// Notes at each bucket which pauses will empty it.
+    fn schedule(&mut self) {
+        for (name, limit) in &mut self.limits {
+            let pauses = self.pauses.iter().filter(|(on, _)| concerns(on, name, limit));
+            limit.restarts = pauses.filter_map(|(on, pause)| Some((on.clone(), pause.ends?))).collect();
+        }
     }
 
     fn empty(&mut self, on: &On, clock: i128) {
         for (name, limit) in &mut self.limits {
-            let under = match on {
-                On::Limit(paused) => paused == name,
-                On::Resource(paused) => limit.spec.members.iter().all(|member| *member.resource == **paused),
-            };
-            if under {
+            if concerns(on, name, limit) {
                 limit.note(clock, Event::Empty);
             }
         }
+    }
+}
+
+/// Whether the end of a pause empties this bucket: nobody but the paused may draw on it.
+fn concerns(on: &On, name: &str, limit: &Meter) -> bool {
+    match on {
+        On::Limit(paused) => paused == name,
+        On::Resource(paused) => limit.spec.members.iter().all(|member| *member.resource == **paused),
     }
 }
 
@@ -200,7 +229,7 @@ fn same_generation(old: &LimitSpec, new: &LimitSpec) -> bool {
         }
         (Algorithm::FixedWindow { boundaries: old, .. }, Algorithm::FixedWindow { boundaries: new, .. }) => {
             match (old, new) {
-                (Boundaries::Every { period: old, .. }, Boundaries::Every { period: new, .. }) => old == new,
+                (Boundaries::Every { .. }, Boundaries::Every { .. }) => old == new,
                 (Boundaries::At(_), Boundaries::At(_)) => true,
                 _ => false,
             }
@@ -245,22 +274,15 @@ fn check_limit(limit: &LimitSpec) -> Result<(), SpecError> {
             positive(id, "slots", (*slots).into())?;
             at_most(id, "slots", (*slots).into(), 1_000)?;
         }
-        Algorithm::FixedWindow { boundaries, margin } => {
-            let shortest = match boundaries {
-                Boundaries::Every { period, .. } => {
-                    positive(id, "period", *period)?;
-                    at_most(id, "period", *period, longest)?;
-                    Some(*period)
-                }
-                Boundaries::At(times) => {
-                    let gaps = times.iter().zip(times.iter().skip(1));
-                    if gaps.clone().any(|(one, next)| one >= next) {
-                        return Err(SpecError::NotAscending { id: id.clone() });
-                    }
-                    gaps.map(|(one, next)| next - one).min()
-                }
-            };
-            at_most(id, "margin", *margin, shortest.map_or(u64::MAX, |shortest| shortest / 4))?;
+        Algorithm::FixedWindow { boundaries: Boundaries::Every { period, .. }, .. } => {
+            positive(id, "period", *period)?;
+            at_most(id, "period", *period, longest)?;
+        }
+        Algorithm::FixedWindow { boundaries: Boundaries::At(times), .. } => {
+            positive(id, "boundaries", times.len() as u64)?;
+            if times.iter().zip(times.iter().skip(1)).any(|(one, next)| one >= next) {
+                return Err(SpecError::NotAscending { id: id.clone() });
+            }
         }
         Algorithm::Concurrency => {
             if limit.counting == Counting::UntilSettled {

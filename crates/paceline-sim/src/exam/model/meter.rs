@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use paceline_core::{Algorithm, Boundaries, Counting, LimitSpec};
 
+use crate::exam::ask::On;
+
 /// The two readings of one instant, in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Instant {
@@ -47,6 +49,8 @@ pub(super) struct Bucket {
     rest: i128,
     shape: Shape,
     tick: i128,
+    /// The time at which it is like this.
+    at: i128,
 }
 
 /// Where a grant was charged, so that what comes back of it can be put there.
@@ -64,6 +68,8 @@ pub(super) struct Meter {
     pub(super) generation: u64,
     /// A smaller amount that the provider reported, and until when it holds.
     pub(super) lowered: Option<(u64, i128)>,
+    /// When pauses that end will have it restart from nothing.
+    pub(super) restarts: BTreeMap<On, i128>,
     begin: (i128, Shape),
     events: Vec<(i128, Event)>,
     /// What was charged, by slot or period.
@@ -89,6 +95,7 @@ impl Meter {
             spec,
             generation,
             lowered: None,
+            restarts: BTreeMap::new(),
             begin: (now.clock, shape),
             events: Vec::new(),
             spent: Vec::new(),
@@ -123,11 +130,7 @@ impl Meter {
 
     /// How much a grant of one costs a lane.
     pub(super) fn unit(&self) -> i128 {
-        let burst = match self.spec.algorithm {
-            Algorithm::TokenBucket { burst, .. } => burst,
-            _ => 0,
-        };
-        ((1 << 40) / i128::from(self.spec.amount.max(burst))).max(1)
+        ((1 << 40) / self.amount().max(self.most())).max(1)
     }
 
     /// A bucket's shape as it is in force, the transit taken off.
@@ -155,7 +158,7 @@ impl Meter {
 
     pub(super) fn bucket(&self, clock: i128) -> Bucket {
         let (began, shape) = self.begin;
-        let mut bucket = Bucket { level: 0, fills: 0, rest: 0, shape, tick: self.tick() };
+        let mut bucket = Bucket { level: 0, fills: 0, rest: 0, shape, tick: self.tick(), at: clock };
         let mut last = began;
         for (time, event) in &self.events {
             bucket.refill(last, *time);
@@ -163,6 +166,20 @@ impl Meter {
             bucket.apply(event);
         }
         bucket.refill(last, clock);
+        bucket
+    }
+
+    /// The bucket as it will be when the last pause has ended, or as it is where there is none.
+    fn restarted(&self, clock: i128) -> Bucket {
+        let mut ends: Vec<i128> = self.restarts.values().copied().collect();
+        ends.sort_unstable();
+        let (mut bucket, mut last) = (self.bucket(clock), clock);
+        for end in ends {
+            bucket.refill(last, end);
+            bucket.apply(&Event::Empty);
+            last = end;
+        }
+        bucket.at = last;
         bucket
     }
 
@@ -199,17 +216,17 @@ impl Meter {
         match &self.spec.algorithm {
             Algorithm::TokenBucket { .. } => {
                 let level = need + if self.holds() { held } else { 0 };
-                instants.extend(self.bucket(now.clock).time_until(level, now.clock));
+                return self.restarted(now.clock).time_until(level, now.clock);
             }
             Algorithm::SlidingWindow { .. } => {
                 instants.extend(self.spent.iter().map(|(slot, _)| self.leaves(*slot) - now.clock));
             }
-            Algorithm::FixedWindow { margin, .. } => {
-                let mut at = self.latest.0.max(now.wall);
-                instants.extend(self.start(at).map(|start| start + i128::from(*margin) - now.wall));
+            Algorithm::FixedWindow { .. } => {
+                let (mut at, margin) = (self.latest.0.max(now.wall), self.margin());
+                instants.extend(self.start(at).map(|start| start + margin - now.wall));
                 for _ in 0..3 {
                     let Some(end) = self.end(at) else { break };
-                    instants.extend([end - now.wall, end + i128::from(*margin) - now.wall]);
+                    instants.extend([end - now.wall, end + margin - now.wall]);
                     at = end;
                 }
             }
@@ -226,15 +243,16 @@ impl Meter {
             Algorithm::TokenBucket { .. } => {
                 let mut bucket = self.bucket(now.clock);
                 bucket.level = bucket.level.min(0);
-                bucket.time_until(bucket.shape.burst, now.clock)
+                let pause = self.restarts.values().max().map_or(0, |end| end - now.clock);
+                bucket.time_until(bucket.shape.burst, now.clock).map(|time| time + pause)
             }
             Algorithm::SlidingWindow { .. } => Some(self.leaves(self.slot(now.clock)) - now.clock),
-            Algorithm::FixedWindow { margin, .. } => {
-                let mut at = self.latest.0.max(now.wall);
-                if self.end(at).is_some_and(|end| end - i128::from(*margin) <= now.wall) {
+            Algorithm::FixedWindow { .. } => {
+                let (mut at, margin) = (self.latest.0.max(now.wall), self.margin());
+                if margin > 0 && self.end(at).is_some_and(|end| end - margin <= now.wall) {
                     at = self.end(at).unwrap_or(at);
                 }
-                self.end(at).map(|end| end + i128::from(*margin) - now.wall)
+                self.end(at).map(|end| end + margin - now.wall)
             }
             Algorithm::Concurrency => Some(0),
         };
@@ -283,10 +301,8 @@ impl Meter {
                 self.spent.push((self.slot(now.clock), more.max(0)));
             }
             Algorithm::FixedWindow { .. } => {
-                for period in self.periods(now.wall) {
-                    let more = self.amount() - self.count(period) - remaining;
-                    self.spent.push((period, more.max(0)));
-                }
+                let more = self.available(now, 0, 0) - remaining;
+                self.charge(now, more.max(0));
             }
         }
     }
@@ -307,22 +323,31 @@ impl Meter {
 
     /// The periods in which a grant at this instant counts: the current one first, then a near neighbour.
     fn periods(&self, wall: i128) -> Vec<i128> {
-        let Algorithm::FixedWindow { margin, .. } = self.spec.algorithm else { return Vec::new() };
         let (mut at, mut period) = self.latest;
         for _ in 0..4 {
             let Some(end) = self.end(at).filter(|end| *end <= wall) else { break };
             (at, period) = (end, period + 1);
         }
         at = at.max(wall);
-        let margin = i128::from(margin);
+        let margin = self.margin();
         let mut periods = vec![period];
         if self.start(at).is_some_and(|start| wall < start + margin) {
             periods.push(period - 1);
         }
-        if self.end(at).is_some_and(|end| wall >= end - margin) {
+        if margin > 0 && self.end(at).is_some_and(|end| wall >= end - margin) {
             periods.push(period + 1);
         }
         periods
+    }
+
+    /// How near a boundary a grant counts on both of its sides: at most a quarter of the shortest period.
+    fn margin(&self) -> i128 {
+        let Algorithm::FixedWindow { boundaries, margin } = &self.spec.algorithm else { return 0 };
+        let shortest = match boundaries {
+            Boundaries::Every { period, .. } => Some(*period),
+            Boundaries::At(times) => times.iter().zip(times.iter().skip(1)).map(|(one, next)| next - one).min(),
+        };
+        i128::from(shortest.map_or(*margin, |shortest| shortest / 4).min(*margin))
     }
 
     fn start(&self, at: i128) -> Option<i128> {
@@ -409,6 +434,10 @@ impl Bucket {
         }
         let missing = level * self.shape.window - self.level * self.shape.window - self.rest;
         let ticks = ceil(missing.max(0), self.shape.amount);
-        if ticks == 0 { Some(0) } else { Some((clock.div_euclid(self.tick) + ticks) * self.tick - clock) }
+        if ticks == 0 {
+            Some(self.at - clock)
+        } else {
+            Some((self.at.div_euclid(self.tick) + ticks) * self.tick - clock)
+        }
     }
 }

@@ -38,16 +38,21 @@ pub struct Model {
     decided: Vec<Decision>,
     /// Sessions that are dead and not yet swept, in order of death.
     dead: Vec<SessionId>,
-    /// Tickets that the sweep has still to look at.
-    to_look_at: Vec<TicketId>,
+    /// The sweep of the line: the last arrival that it concerns, and the last ticket that it has looked at.
+    sweep: Option<(u64, Option<Place>)>,
+    /// The step ended with something left to do.
+    more: bool,
     grants_left: usize,
     looks_left: usize,
     /// Names that were ever known.
     known: BTreeSet<On>,
 }
 
-/// A place where tickets queue: a resource, and a lane of it or `None`; the flag is set for its `other`.
-type Lane = (String, Option<String>, bool);
+/// A place where tickets queue: a resource, and a lane of it or `None`.
+type Lane = (String, Option<String>);
+
+/// A ticket's place in a line: its lane, rank and arrival.
+type Place = (Lane, i128, u64);
 
 #[derive(Debug, Clone, Copy)]
 struct Pause {
@@ -101,7 +106,7 @@ impl Model {
         self.now = Instant { clock: self.now.clock + passed, wall };
         let gap = if self.started { passed } else { 0 };
         self.started = true;
-        (self.grants_left, self.looks_left) = (BOUND, BOUND);
+        (self.grants_left, self.looks_left, self.more) = (BOUND, BOUND, false);
         for limit in self.limits.values_mut() {
             limit.roll(wall);
         }
@@ -158,22 +163,38 @@ impl Model {
             self.dead.remove(0);
             self.sessions.remove(&session);
         }
-        while self.looks_left > 0 && !self.to_look_at.is_empty() {
-            let id = self.to_look_at.remove(0);
-            if let Some(ticket) = self.tickets.iter().find(|ticket| ticket.id == id).cloned() {
-                self.looks_left -= 1;
-                if let Some(refusal) = self.doom(&ticket) {
-                    self.refuse(&ticket, refusal);
-                }
+        while let (Some((until, after)), true) = (self.sweep.take(), self.looks_left > 0) {
+            let Some(ticket) = self.first_after(after.as_ref()) else { return };
+            self.sweep = Some((until, Some(ticket.place())));
+            self.looks_left -= 1;
+            if ticket.arrival > until {
+                continue;
+            }
+            if self.is_dead(ticket.id.session) {
+                self.tickets.retain(|other| other.id != ticket.id);
+            } else if let Some(refusal) = self.doom(&ticket) {
+                self.refuse(&ticket, refusal);
+            }
+            if self.first_after(Some(&ticket.place())).is_none() {
+                self.sweep = None;
+                return;
+            }
+            if self.looks_left == 0 {
+                return;
             }
         }
     }
 
-    /// Marks all that waits to be looked at.
+    fn first_after(&self, place: Option<&Place>) -> Option<Ticket> {
+        let after = self.tickets.iter().filter(|ticket| place.is_none_or(|place| ticket.place() > *place));
+        after.min_by_key(|ticket| ticket.place()).cloned()
+    }
+
+    /// Has all that waits looked at.
     fn mark(&mut self) {
-        let mut all: Vec<&Ticket> = self.tickets.iter().collect();
-        all.sort_by_key(|ticket| (&ticket.lane, ticket.rank, ticket.arrival));
-        self.to_look_at = all.iter().map(|ticket| ticket.id).collect();
+        if !self.tickets.is_empty() {
+            self.sweep = Some((self.arrivals, None));
+        }
     }
 
     fn is_dead(&self, session: SessionId) -> bool {
@@ -182,14 +203,16 @@ impl Model {
 
     /// Why a waiting ticket will not be served, if so.
     fn doom(&self, ticket: &Ticket) -> Option<Refusal> {
+        let (resource, lane) = (ticket.resource.as_str(), ticket.named.as_deref());
+        let Some(spec) = self.resources.get(resource) else { return Some(Refusal::NoResource) };
         if ticket.purged {
             return Some(Refusal::Purged);
         }
-        if !self.resources.contains_key(&ticket.resource) {
-            return Some(Refusal::NoResource);
+        if let Some(lane) = lane.filter(|_| !spec.lanes.is_empty() && self.declared(resource, lane).is_none()) {
+            return Some(Refusal::UnknownLane { lane: lane.into() });
         }
-        self.refused_by_pause(&ticket.resource, ticket.named.as_deref(), &ticket.demand)
-            .or_else(|| self.impossible(&ticket.resource, ticket.named.as_deref(), &ticket.demand))
+        let limits = self.refused_by_limits(resource, lane, &ticket.demand);
+        limits.or_else(|| self.refused_by_pause(&On::Resource(resource.into())))
     }
 
     fn refuse(&mut self, ticket: &Ticket, refusal: Refusal) {
@@ -199,17 +222,21 @@ impl Model {
 
     /// The limits on which a caller draws with this demand.
     fn drawn(&self, resource: &str, lane: Option<&str>, demand: &Wants) -> Vec<(&String, &Meter, i128)> {
-        let members = self.limits.iter().filter(|(_, limit)| {
-            limit
-                .spec
-                .members
-                .iter()
-                .any(|member| *member.resource == *resource && member.lanes.contain(lane))
-        });
-        members
+        self.members(resource, lane)
             .filter_map(|(name, limit)| Some((name, limit, i128::from(*demand.get(&*limit.spec.metric)?))))
             .filter(|(_, _, amount)| *amount > 0)
             .collect()
+    }
+
+    /// The limits on which a caller draws, whatever it wants.
+    fn members<'a>(
+        &'a self,
+        resource: &str,
+        lane: Option<&str>,
+    ) -> impl Iterator<Item = (&'a String, &'a Meter)> {
+        self.limits.iter().filter(move |(_, limit)| {
+            limit.spec.members.iter().any(|member| *member.resource == *resource && member.lanes.contain(lane))
+        })
     }
 
     /// What is held apart on a limit.
@@ -230,6 +257,12 @@ impl Model {
     fn pause_left(&self, on: &On) -> Option<i128> {
         let pause = self.pauses.get(on)?;
         Some(pause.ends.map_or(i128::from(NEVER), |ends| ends - self.now.clock))
+    }
+}
+
+impl Ticket {
+    fn place(&self) -> Place {
+        (self.lane.clone(), self.rank, self.arrival)
     }
 }
 
@@ -277,8 +310,7 @@ impl Subject for Model {
         let resources = self.resources.keys().map(|name| {
             let mut lanes = BTreeMap::new();
             for ticket in self.tickets.iter().filter(|ticket| ticket.resource == *name) {
-                let lane = if ticket.lane.2 { Some("other".into()) } else { ticket.lane.1.clone() };
-                *lanes.entry(lane).or_insert(0) += 1;
+                *lanes.entry(ticket.lane.1.clone()).or_insert(0) += 1;
             }
             let facts = ResourceFacts {
                 waiting: lanes.values().sum(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use paceline_core::{Refusal, TicketId};
 
 use super::{Hold, Model};
-use crate::exam::ask::{Answer, On, Wants};
+use crate::exam::ask::{Answer, Wants};
 
 impl Model {
     pub(super) fn settle(&mut self, permit: TicketId, usage: Option<&Wants>) -> Answer {
@@ -69,9 +69,6 @@ impl Model {
                     let back = limit.put_back(now, note, freed.into());
                     most(&mut returned, &metric, u64::try_from(back).unwrap_or(0));
                 }
-                None if limit.holds() && new > old && !before.notes.contains_key(&name) => {
-                    after.notes.insert(name, limit.charge(now, 0));
-                }
                 _ if new > old => {
                     limit.charge(now, (new - old).into());
                 }
@@ -83,7 +80,7 @@ impl Model {
     }
 
     pub(super) fn record(&mut self, resource: &str, lane: Option<&str>, usage: &Wants) -> Answer {
-        if !self.known.contains(&On::Resource(resource.into())) {
+        if !self.resources.contains_key(resource) {
             return Answer::Refused(Refusal::NoResource);
         }
         let drawn = self.drawn(resource, lane, usage).into_iter();
@@ -101,13 +98,9 @@ impl Model {
         self.settle(permit, Some(&Wants::new()));
     }
 
-    /// The limits that a permit was charged to or whose members its caller is among.
+    /// The limits that a permit was charged to.
     fn concerned(&self, hold: &Hold) -> BTreeSet<String> {
-        let members = self.limits.iter().filter(|(_, limit)| {
-            let mut members = limit.spec.members.iter().filter(|member| *member.resource == *hold.resource);
-            members.any(|member| member.lanes.contain(hold.named.as_deref()))
-        });
-        members.map(|(name, _)| name).chain(hold.notes.keys()).cloned().collect()
+        hold.notes.keys().cloned().collect()
     }
 }
 

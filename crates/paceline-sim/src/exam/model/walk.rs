@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paceline_core::{Decision, Lanes, LimitSpec, Millis, Name, Refusal, TicketId, Verdict};
+use paceline_core::{Decision, Lanes, LimitSpec, Millis, NEVER, Name, Refusal, TicketId, Verdict};
 
 use super::{Hold, Lane, Model, Ticket};
 use crate::exam::ask::{On, Wants};
@@ -14,12 +14,22 @@ impl Model {
     /// Lets the heads go that may, and says whether `own` was among them.
     pub(super) fn walk(&mut self, own: Option<TicketId>) -> bool {
         let (mut aside, mut closed, mut went) = (Aside::new(), BTreeSet::new(), false);
-        while self.grants_left > 0 {
-            let Some(head) = self.next_head(&closed) else { break };
-            if self.is_dead(head.id.session) {
-                self.tickets.retain(|ticket| ticket.id != head.id);
-            } else if let Some(refusal) = self.doom(&head) {
-                self.refuse(&head, refusal);
+        while let Some(head) = self.next_head(&closed) {
+            if self.grants_left == 0 {
+                self.more = true;
+                break;
+            }
+            let refusal = self.doom(&head);
+            if self.is_dead(head.id.session) || refusal.is_some() {
+                if self.looks_left == 0 {
+                    self.more = true;
+                    break;
+                }
+                self.looks_left -= 1;
+                match refusal.filter(|_| !self.is_dead(head.id.session)) {
+                    Some(refusal) => self.refuse(&head, refusal),
+                    None => self.tickets.retain(|ticket| ticket.id != head.id),
+                }
             } else if self.goes(&head, &aside) {
                 went |= Some(head.id) == own;
                 self.grant(&head, Some(head.id) == own);
@@ -33,12 +43,10 @@ impl Model {
 
     /// After what time something may happen without a command.
     pub(super) fn due(&self) -> Option<i128> {
-        let unfinished =
-            !self.dead.is_empty() || !self.to_look_at.is_empty() || !self.due_sessions().is_empty();
-        if unfinished || (self.started && self.grants_left == 0) {
+        if self.more || self.sweep.is_some() || !self.dead.is_empty() || !self.due_sessions().is_empty() {
             return Some(0);
         }
-        let (mut aside, mut closed, mut due) = (Aside::new(), BTreeSet::new(), None);
+        let (mut aside, mut closed, mut due) = (Aside::new(), BTreeSet::new(), self.session_due());
         while let Some(head) = self.next_head(&closed) {
             if let Some(time) = self.goes_in(&head, &aside) {
                 due = Some(due.map_or(time, |due: i128| due.min(time)));
@@ -109,46 +117,54 @@ impl Model {
         self.goes_in(head, aside) == Some(0)
     }
 
+    /// When the next session is dead, or half its time-out has passed.
+    fn session_due(&self) -> Option<i128> {
+        let alive = self.sessions.iter().filter(|(_, session)| !session.dead);
+        let timed = alive.filter_map(|(id, session)| Some((session.deadline?, *id, session.time_out?)));
+        let (deadline, _, time_out) = timed.min()?;
+        Some((deadline - self.now.clock).min((time_out / 2).max(1)))
+    }
+
     /// After what time a head goes with what is set aside, if nothing settles; `None` where that takes a release.
     fn goes_in(&self, head: &Ticket, aside: &Aside) -> Option<i128> {
         let limits = self.enforced(head).into_iter().map(|(name, limit, wanted)| {
             let need = wanted + aside.get(name).copied().unwrap_or(0);
-            limit.ready_in(self.now, need, self.held(name))
+            let ready = limit.ready_in(self.now, need, self.held(name))?;
+            Some(limit.lowered.map_or(ready, |(_, until)| ready.min(until - self.now.clock)))
         });
         let pauses = self.pauses_of(&head.resource, head.named.as_deref(), &head.demand);
         let pauses = pauses.iter().map(|on| Some(self.pauses.get(on)?.ends? - self.now.clock));
         limits.chain(pauses).try_fold(0, |latest: i128, time| Some(latest.max(time?)))
     }
 
-    /// When limits and pauses alone would let a call go, and which limit takes longest; a limit that never would
-    /// counts as now, a pause without end as never.
-    pub(super) fn ready_at(
+    /// When limits and pauses alone would let a call go; a limit that never would counts as now, a pause without end
+    /// as never.
+    pub(super) fn ready_at(&self, resource: &str, lane: Option<&str>, demand: &Wants) -> i128 {
+        let pause = self.pause_left(&On::Resource(resource.into())).unwrap_or(0);
+        self.slowest(resource, lane, demand, 0).1.max(pause)
+    }
+
+    /// The limit that lets a call wait longest, and how long; a limit that takes a release counts as `release`.
+    pub(super) fn slowest(
         &self,
         resource: &str,
         lane: Option<&str>,
         demand: &Wants,
-    ) -> Option<(i128, Option<String>)> {
-        let mut latest = (0, None);
+        release: i128,
+    ) -> (Option<Name>, i128) {
+        let mut slowest = (None, 0);
         for (name, limit, wanted) in self.drawn(resource, lane, demand) {
-            if limit.spec.shadow {
-                continue;
-            }
-            let mut time = limit.ready_in(self.now, wanted, self.held(name)).unwrap_or(0);
-            if let Some(pause) = self.pauses.get(&On::Limit(name.clone())) {
-                time = time.max(pause.ends? - self.now.clock);
-            }
-            if time > latest.0 {
-                latest = (time, Some(name.clone()));
+            let pause = self.pause_left(&On::Limit(name.clone())).unwrap_or(0);
+            let ready = limit.ready_in(self.now, wanted, self.held(name)).unwrap_or(release).max(pause);
+            if !limit.spec.shadow && ready > slowest.1 {
+                slowest = (Some(name.as_str().into()), ready);
             }
         }
-        if let Some(pause) = self.pauses.get(&On::Resource(resource.into())) {
-            latest.0 = latest.0.max(pause.ends? - self.now.clock);
-        }
-        Some(latest)
+        slowest
     }
 
     fn set_aside(&self, head: &Ticket, aside: &mut Aside) {
-        let ready = self.ready_at(&head.resource, head.named.as_deref(), &head.demand).map(|(time, _)| time);
+        let ready = self.ready_at(&head.resource, head.named.as_deref(), &head.demand);
         let before = aside.clone();
         let left = |name: &str, limit: &super::Meter| {
             let left = limit.available(self.now, 0, self.held(name)) - before.get(name).copied().unwrap_or(0);
@@ -156,8 +172,7 @@ impl Model {
         };
         let drawn = self.enforced(head);
         for (name, limit, wanted) in &drawn {
-            let full = limit.full_by(self.now);
-            if full.is_some_and(|full| ready.is_none_or(|ready| full <= ready)) {
+            if limit.full_by(self.now).unwrap_or(i128::from(NEVER)) <= ready {
                 continue;
             }
             let inner = drawn.iter().filter(|(other, inner, wanted)| {
@@ -213,9 +228,10 @@ impl Model {
     }
 
     fn hold(&mut self, head: &Ticket) {
-        let drawn = self.drawn(&head.resource, head.named.as_deref(), &head.demand);
+        let drawn = self.members(&head.resource, head.named.as_deref());
+        let wanted = |limit: &super::Meter| head.demand.get(&*limit.spec.metric).copied().unwrap_or(0);
         let drawn: Vec<(String, i128)> =
-            drawn.into_iter().map(|(name, _, wanted)| (name.clone(), wanted)).collect();
+            drawn.map(|(name, limit)| (name.clone(), i128::from(wanted(limit)))).collect();
         let mut hold = Hold {
             id: head.id,
             owner: head.id.session,
@@ -246,34 +262,39 @@ impl Model {
         }
     }
 
-    pub(super) fn impossible(&self, resource: &str, lane: Option<&str>, demand: &Wants) -> Option<Refusal> {
-        let mut drawn = self.drawn(resource, lane, demand).into_iter();
-        let (name, limit, wanted) =
-            drawn.find(|(_, limit, wanted)| !limit.spec.shadow && *wanted > limit.most())?;
-        let (wanted, most) = (u64::try_from(wanted).unwrap_or(0), u64::try_from(limit.most()).unwrap_or(0));
-        Some(Refusal::Impossible { limit: name.as_str().into(), wanted, most })
+    /// What the limits say to a demand that can never go, or not while one of them is paused and refuses.
+    pub(super) fn refused_by_limits(&self, resource: &str, lane: Option<&str>, demand: &Wants) -> Option<Refusal> {
+        let drawn = self.drawn(resource, lane, demand).into_iter().filter(|(_, limit, _)| !limit.spec.shadow);
+        let mut refusals = drawn.filter_map(|(name, limit, wanted)| {
+            if wanted > limit.most() {
+                let wanted = u64::try_from(wanted).unwrap_or(0);
+                let most = u64::try_from(limit.most()).unwrap_or(0);
+                return Some(Refusal::Impossible { limit: name.as_str().into(), wanted, most });
+            }
+            self.refused_by_pause(&On::Limit(name.clone()))
+        });
+        refusals.next()
     }
 
-    pub(super) fn refused_by_pause(
-        &self,
-        resource: &str,
-        lane: Option<&str>,
-        demand: &Wants,
-    ) -> Option<Refusal> {
-        let on = self.pauses_of(resource, lane, demand);
-        let refusing = on.iter().filter(|on| self.pauses.get(on).is_some_and(|pause| pause.refuse));
-        let longest = refusing.filter_map(|on| self.pause_left(on)).max()?;
-        Some(Refusal::Paused { ends_in: Millis::try_from(longest).unwrap_or(Millis::MAX) })
+    pub(super) fn refused_by_pause(&self, on: &On) -> Option<Refusal> {
+        self.pauses.get(on).filter(|pause| pause.refuse)?;
+        let left = self.pause_left(on)?;
+        Some(Refusal::Paused { ends_in: Millis::try_from(left).unwrap_or(Millis::MAX) })
     }
 }
 
-/// Whether all that draw on `inner` draw on `outer` too.
+/// Whether all that draw on `inner` draw on `outer` too; of two with the same members the first by name is the inner.
 fn within(inner: &LimitSpec, outer: &LimitSpec) -> bool {
+    covers(outer, inner) && (!covers(inner, outer) || inner.id < outer.id)
+}
+
+fn covers(outer: &LimitSpec, inner: &LimitSpec) -> bool {
     inner.members.iter().all(|member| {
-        outer.members.iter().filter(|other| other.resource == member.resource).any(|other| {
-            other.lanes == Lanes::All
-                || other.lanes == member.lanes
-                || matches!(&member.lanes, Lanes::Only(lanes) if lanes.iter().all(|lane| other.lanes.contain(Some(lane))))
+        let mut others = outer.members.iter().filter(|other| other.resource == member.resource);
+        others.any(|other| match (&other.lanes, &member.lanes) {
+            (Lanes::All, _) => true,
+            (Lanes::Only(_), Lanes::Only(lanes)) => lanes.iter().all(|lane| other.lanes.contain(Some(lane))),
+            (other, lanes) => other == lanes,
         })
     })
 }
