@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use paceline_core::{Millis, Name};
+use paceline_core::{Millis, NEVER, Name};
 
 use crate::clock::whole_ms;
 use crate::demand::Demand;
@@ -38,15 +38,30 @@ pub struct Acquire {
 }
 
 /// What is asked, apart from where.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) demand: Demand,
     pub(crate) lane: Option<Name>,
     pub(crate) head_start: Millis,
-    pub(crate) timeout: Option<Millis>,
-    pub(crate) max_expected_wait: Option<Millis>,
+    /// [`NEVER`] where the wait has no bound.
+    pub(crate) timeout: Millis,
+    /// [`NEVER`] where any wait is accepted.
+    pub(crate) max_expected_wait: Millis,
     /// Whether an immediate answer is asked for.
     pub(crate) at_once: bool,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            demand: Demand::default(),
+            lane: None,
+            head_start: 0,
+            timeout: NEVER,
+            max_expected_wait: NEVER,
+            at_once: false,
+        }
+    }
 }
 
 enum Stage {
@@ -72,12 +87,12 @@ impl Acquire {
 
     /// Bounds the wait: a deadline for all of it. Refused at once where even an empty line could not keep it.
     pub fn timeout(self, timeout: Duration) -> Self {
-        self.with(|request| request.timeout = Some(whole_ms(timeout)))
+        self.with(|request| request.timeout = whole_ms(timeout))
     }
 
     /// Refuses at once where the wait is expected to be longer.
     pub fn max_expected_wait(self, most: Duration) -> Self {
-        self.with(|request| request.max_expected_wait = Some(whole_ms(most)))
+        self.with(|request| request.max_expected_wait = whole_ms(most))
     }
 
     /// Says whether this would go at present, and if not, when, what binds, and who is ahead. Asks for nothing.
@@ -103,14 +118,12 @@ impl Acquire {
     }
 
     fn ask(&mut self) -> Option<Result<Permit, Error>> {
-        let (resource, request) = match std::mem::replace(&mut self.stage, Stage::Answered) {
-            Stage::Asking(resource, request) => (resource, request),
-            other => {
-                self.stage = other;
-                return None;
-            }
+        let Stage::Asking(resource, request) = &self.stage else { return None };
+        let answer = resource.ask(request);
+        let Stage::Asking(resource, request) = std::mem::replace(&mut self.stage, Stage::Answered) else {
+            return None;
         };
-        match resource.ask(&request) {
+        match answer {
             Ok(None) => Some(Ok(Permit::free(resource, request))),
             Ok(Some(Answer::Granted(number))) => Some(Ok(Permit::granted(resource, request, number, 0))),
             Ok(Some(Answer::Queued(number))) => {

@@ -52,9 +52,10 @@ pub enum GrantedVia {
 /// What a settlement or an amendment moved.
 #[derive(Debug, Clone, Default)]
 pub struct Settled {
-    pub(crate) resource: Option<Resource>,
     pub(crate) returned: Amounts,
     pub(crate) charged: Amounts,
+    /// The names of those metrics that not every ledger knows.
+    pub(crate) names: Vec<(Metric, Name)>,
 }
 
 impl Permit {
@@ -176,13 +177,15 @@ impl Settled {
     }
 
     fn amount(&self, amounts: &Amounts, metric: &str) -> u64 {
-        if let Some(known) = Metric::known(metric) {
-            return amounts.amount(known);
-        }
-        self.named(amounts).iter().find(|(name, _)| &**name == metric).map_or(0, |(_, amount)| *amount)
+        let own = || self.names.iter().find(|(_, name)| &**name == metric).map(|(metric, _)| *metric);
+        Metric::known(metric).or_else(own).map_or(0, |metric| amounts.amount(metric))
     }
 
     fn named(&self, amounts: &Amounts) -> Vec<(Name, u64)> {
-        self.resource.as_ref().map(|resource| resource.named(amounts)).unwrap_or_default()
+        let name = |metric: Metric| match Metric::KNOWN.get(metric.index()) {
+            Some(known) => Some(Name::from(*known)),
+            None => self.names.iter().find(|(own, _)| *own == metric).map(|(_, name)| Name::clone(name)),
+        };
+        amounts.iter().filter_map(|(metric, amount)| Some((name(metric)?, amount))).collect()
     }
 }

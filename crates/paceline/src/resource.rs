@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::{Amounts, Command, Explanation, LimitView, Millis, Name, ResourceView, Target};
+use paceline_core::{Command, Explanation, LimitView, Millis, Name, ResourceView, Target};
 
 use crate::acquire::{Acquire, Request};
 use crate::events::Event;
@@ -73,7 +73,7 @@ impl Resource {
             account.step(|state, now, _| {
                 let State { seats, ledger, .. } = state;
                 let seat = seats.get(slot).ok_or(Error::Closed)?;
-                let used = usage.charge(&seat.profile, ledger)?;
+                let used = usage.charge(seat, ledger)?;
                 let record = Command::Record { resource: seat.id, lane: None, usage: used };
                 state.apply(now, record);
                 Ok(())
@@ -225,17 +225,9 @@ impl Resource {
         }
     }
 
-    /// Returns amounts with the names of their metrics.
-    pub(crate) fn named(&self, amounts: &Amounts) -> Vec<(Name, u64)> {
-        let named = self.account().map(|account| account.step(|state, _, _| state.named(amounts)));
-        named.and_then(Result::ok).unwrap_or_default()
-    }
-
     fn settled(&self, how: impl FnOnce(&Account, usize) -> Result<Settled, Error>) -> Result<Settled, Error> {
         match &self.0.counter {
-            Counter::Account { account, slot } => {
-                how(account, *slot).map(|settled| Settled { resource: Some(self.clone()), ..settled })
-            }
+            Counter::Account { account, slot } => how(account, *slot),
             Counter::Nowhere(_) => Ok(Settled::default()),
         }
     }

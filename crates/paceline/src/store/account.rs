@@ -69,8 +69,10 @@ impl Account {
                 self.end_leases(&mut state, now, &mut wakers);
             }
             let result = work(&mut state, now, &mut wakers);
-            self.deliver(&mut state, &mut wakers);
-            self.set_alarm(&mut state);
+            if !state.line.is_empty() {
+                self.deliver(&mut state, &mut wakers);
+                self.set_alarm(&mut state);
+            }
             result
         };
         wakers.release();

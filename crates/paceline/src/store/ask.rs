@@ -3,7 +3,7 @@
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use paceline_core::{Acquire, Command, Millis, NEVER, Outcome};
+use paceline_core::{Acquire, Command, Millis, Outcome};
 
 use super::line::End;
 use super::{Account, State};
@@ -86,11 +86,11 @@ impl Account {
         let (request, slot) = (asking.request, asking.slot);
         let number = state.next_number();
         let seat = state.seats.get(slot).ok_or(Error::Closed)?;
-        let demand = request.demand.reservation(&seat.profile, &mut state.ledger)?;
+        let demand = request.demand.reservation(seat, &mut state.ledger)?;
         let mut acquire = Acquire::new(self.ticket(number), seat.id, demand);
         acquire.lane.clone_from(&request.lane);
         acquire.head_start = request.head_start;
-        acquire.within = request.timeout.unwrap_or(NEVER);
+        acquire.within = request.timeout;
         acquire.wait = !request.at_once;
         match state.apply(now, Command::Acquire(acquire)) {
             Outcome::Granted => {

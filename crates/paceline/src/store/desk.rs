@@ -45,13 +45,10 @@ impl State {
     }
 
     /// Refuses a wait that is expected to be longer than its caller accepts.
-    pub(super) fn expect_within(
-        &mut self,
-        now: Millis,
-        waiter: &Waiter,
-        most: Option<Millis>,
-    ) -> Result<(), Error> {
-        let Some(most) = most else { return Ok(()) };
+    pub(super) fn expect_within(&mut self, now: Millis, waiter: &Waiter, most: Millis) -> Result<(), Error> {
+        if most == NEVER {
+            return Ok(());
+        }
         let Some(expected) = self.expected_wait(now, waiter, true).filter(|expected| *expected > most) else {
             return Ok(());
         };

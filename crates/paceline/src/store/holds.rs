@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_core::{
-    Amounts, Command, Configuration, Millis, Name, Outcome, PermitView, TicketId, Usage as Used,
+    Amounts, Command, Configuration, Metric, Millis, Name, Outcome, PermitView, TicketId, Usage as Used,
 };
 
 use super::{Account, Asking, State};
@@ -74,10 +74,10 @@ impl Account {
         self.step(|state, now, _| {
             let State { seats, ledger, .. } = state;
             let seat = seats.get(slot).ok_or(Error::Closed)?;
-            let reserve = demand.amendment(&seat.profile, ledger)?;
+            let reserve = demand.amendment(seat, ledger)?;
             let permit = self.ticket(number);
             match state.apply(now, Command::Amend { permit, reserve }) {
-                Outcome::Amended { returned, charged } => Ok(Settled { resource: None, returned, charged }),
+                Outcome::Amended { returned, charged } => Ok(state.settled(returned, charged)),
                 _ => Err(self.over(permit)),
             }
         })?
@@ -151,7 +151,7 @@ impl Account {
                     returned: state.named(&returned),
                     charged: state.named(&charged),
                 });
-                Ok(Settled { resource: None, returned, charged })
+                Ok(state.settled(returned, charged))
             }
             _ => Err(self.over(permit)),
         }
@@ -168,9 +168,20 @@ impl State {
         amounts.iter().map(|(metric, amount)| (self.ledger.metric_name(metric).into(), amount)).collect()
     }
 
+    /// Notes the names of the metrics that not every ledger knows, so that the result tells them anywhere.
+    fn settled(&self, returned: Amounts, charged: Amounts) -> Settled {
+        let own = |(metric, _): (Metric, u64)| metric.index() >= Metric::KNOWN.len();
+        let mut names = Vec::new();
+        if returned.iter().any(own) || charged.iter().any(own) {
+            let metrics = returned.iter().chain(charged.iter()).filter(|amount| own(*amount));
+            names.extend(metrics.map(|(metric, _)| (metric, self.ledger.metric_name(metric).into())));
+        }
+        Settled { returned, charged, names }
+    }
+
     fn charge(&mut self, slot: usize, usage: &Usage) -> Result<Amounts, Error> {
         let seat = self.seats.get(slot).ok_or(Error::Closed)?;
-        usage.charge(&seat.profile, &mut self.ledger)
+        usage.charge(seat, &mut self.ledger)
     }
 
     fn slot_of(&self, permit: TicketId) -> Option<usize> {
@@ -188,13 +199,13 @@ impl State {
         let profile = Arc::clone(&resource.profile);
         if let Some(slot) = self.slots.get(&id).copied() {
             if let Some(seat) = self.seats.get_mut(slot) {
-                (seat.profile, seat.lanes) = (profile, lanes);
+                seat.refit(profile, lanes);
             }
             return Ok(slot);
         }
         let slot = self.seats.len();
         self.slots.insert(id, slot);
-        self.seats.push(Seat { id, name: resource.name.as_str().into(), profile, lanes, warned: false });
+        self.seats.push(Seat::new(id, &resource.name, profile, lanes));
         Ok(slot)
     }
 }

@@ -80,11 +80,8 @@ impl State {
     pub(super) fn waiter(&mut self, asking: &Asking<'_>, now: Millis) -> Result<Waiter, Error> {
         let request = asking.request;
         let seat = self.seats.get(asking.slot).ok_or(Error::Closed)?;
-        let demand = request.demand.reservation(&seat.profile, &mut self.ledger)?;
+        let demand = request.demand.reservation(seat, &mut self.ledger)?;
         let waiter = Waiter::new(asking.owner, asking.slot, request.lane.clone(), demand, now);
-        Ok(match request.timeout {
-            Some(timeout) => waiter.until(now.saturating_add(timeout)),
-            None => waiter,
-        })
+        Ok(waiter.until(now.saturating_add(request.timeout)))
     }
 }
