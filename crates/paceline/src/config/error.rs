@@ -219,9 +219,10 @@ impl fmt::Display for Problem {
             None if self.path.is_empty() => {}
             None => write!(f, "\n  --> {}", self.path.join(" / "))?,
         }
-        match self.fault.hint() {
-            Some(hint) => write!(f, " {hint}"),
-            None => Ok(()),
+        match (self.fault.hint(), &self.location) {
+            (Some(hint), Some(_)) => write!(f, " {hint}"),
+            (Some(hint), None) => write!(f, "\n  = {hint}"),
+            (None, _) => Ok(()),
         }
     }
 }

@@ -34,6 +34,7 @@ mod open;
 mod read;
 mod read_resource;
 mod reader;
+mod schema;
 mod short;
 mod source;
 mod units;
@@ -45,6 +46,7 @@ pub use glob::glob_matches;
 pub use limit::{Calendar, Limit, Style, Window};
 pub use model::{Account, Config, Draw, Lane, Own, Resource, Unknown};
 pub use open::VARIABLE;
+pub use schema::json_schema;
 pub use units::Share;
 
 pub(crate) use instant::zone;

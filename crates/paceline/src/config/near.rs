@@ -44,6 +44,9 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     if let Some((_, ours)) = elsewhere {
         return Some((*ours).to_owned());
     }
+    if let Some(begun) = known.iter().find(|candidate| lower.len() >= 4 && candidate.starts_with(&lower)) {
+        return Some((*begun).to_owned());
+    }
     let distance =
         |candidate: &str| strsim::damerau_levenshtein(&lower, &candidate.to_lowercase().replace('-', "_"));
     let (found, best) =

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use granit_parser::{Event, Parser, ScalarStyle, Span as YamlSpan};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span as YamlSpan};
 
 use super::error::Fault;
 
@@ -58,12 +58,10 @@ impl Node {
         }
         let mut options = granit_parser::Options::default();
         options.set_emit_comments(false);
+        (options.flow_nesting_limit, options.block_nesting_limit) = (MAX_DEPTH, MAX_DEPTH);
         let mut builder = Builder::default();
         for event in Parser::new_from_str_with_options(text, options) {
-            let (event, span) = event.map_err(|error| Stop {
-                fault: Fault::Syntax { message: error.info() },
-                span: Span { line: error.marker().line(), column: error.marker().col() + 1, length: 1 },
-            })?;
+            let (event, span) = event.map_err(|error| Stop::at(&error))?;
             builder.take(event, Span::of(&span))?;
         }
         let root = builder.root.unwrap_or(Self::null(Span { line: 1, column: 1, length: 1 }));
@@ -99,6 +97,19 @@ impl Node {
             Value::Scalar { .. } => 0,
             Value::List(nodes) => nodes.iter().map(Self::count).sum(),
             Value::Map(entries) => entries.iter().map(|entry| entry.node.count()).sum(),
+        }
+    }
+}
+
+impl Stop {
+    fn at(error: &ScanError) -> Self {
+        let fault = match error.kind() {
+            ErrorKind::RecursionLimitExceeded => Fault::TooDeep { most: MAX_DEPTH },
+            _ => Fault::Syntax { message: error.info() },
+        };
+        Self {
+            fault,
+            span: Span { line: error.marker().line(), column: error.marker().col() + 1, length: 1 },
         }
     }
 }

@@ -49,7 +49,7 @@ fn read_window(text: &str) -> Option<Window> {
     if let Some((_, length)) = UNITS.iter().find(|(name, _)| *name == text) {
         return Some(Window::Lasting(*length));
     }
-    let (count, unit) = text.split_once('_')?;
+    let (count, unit) = text.rsplit_once('_')?;
     let count = super::whole_number(count)?;
     let unit = unit.strip_suffix('s')?;
     let length = match unit {

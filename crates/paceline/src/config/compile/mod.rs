@@ -105,7 +105,8 @@ impl<'a> Compiler<'a> {
             draft.resources.iter().map(|drafted| (drafted.compiled.name.as_str(), drafted.lanes)).collect();
         let mut limits: Vec<LimitSpec> = Vec::new();
         for planned in &draft.limits {
-            for spec in self.specs(planned) {
+            // What nobody draws on is checked all the same, and no ledger needs it.
+            for spec in self.specs(planned).into_iter().filter(|spec| !spec.members.is_empty()) {
                 let derived = self.derived(&spec, &lanes, &planned.path);
                 limits.push(spec);
                 limits.extend(derived);
