@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Done, completions, demo, fake_provider};
+use crate::commands::{Done, check, completions, demo, fake_provider};
 use crate::failure::Failure;
 
 const AFTER: &str = "\
@@ -30,6 +30,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Args),
+    Check(check::Args),
     FakeProvider(fake_provider::Args),
     Completions(completions::Args),
 }
@@ -39,6 +40,7 @@ impl Cli {
     pub(crate) fn run(&self) -> Result<Done, Failure> {
         match &self.command {
             Command::Demo(args) => demo::run(args),
+            Command::Check(args) => check::run(args),
             Command::FakeProvider(args) => fake_provider::run(args),
             Command::Completions(args) => Ok(completions::run(args)),
         }

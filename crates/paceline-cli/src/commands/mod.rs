@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod fake_provider;

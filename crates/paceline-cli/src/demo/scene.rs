@@ -77,9 +77,13 @@ pub(crate) fn limit_text(limit: &Limit) -> String {
     if limit.window_ms == 0 { amount } else { format!("{amount} / {}", lasting(limit.window_ms)) }
 }
 
+/// The length below which no window is shortened, in milliseconds: twice the transit of the profiles, which is the
+/// machine's and does not shrink.
+const SHORTEST_MS: u64 = 500;
+
 /// Shortens every window; calendar boundaries stay where they are.
 fn shorten(ledger: &mut CompiledLedger, scale: f64) {
-    let shorter = |ms: u64| whole(real(ms) / scale).max(1);
+    let shorter = |ms: u64| whole(real(ms) / scale).max(SHORTEST_MS.min(ms));
     for limit in &mut ledger.configuration.limits {
         match &mut limit.algorithm {
             Algorithm::TokenBucket { window, .. } => *window = shorter(*window),

@@ -141,8 +141,8 @@ pub(crate) fn render(summaries: &[Summary]) -> String {
     let mut text = table.render(2);
     let _ = writeln!(
         text,
-        "\n  The bound: no limiter that knows of each call only what it reserves can grant the last one before\n  \
-         {:.1} s. {} binds; calls in flight hold {} beyond their use.",
+        "\n  The bound: no limiter that knows of each call only what it reserves, and risks no refusal, can grant\n  \
+         the last one before {:.1} s. {} binds; calls in flight hold {} beyond their use.",
         first.bound_s,
         first.bound_by,
         grouped(first.bound_held),
