@@ -2,7 +2,7 @@
 //! mutex: reserve and refund. Prints nanoseconds a pair, the least of several rounds, and the ratio.
 //!
 //! `cargo bench -p paceline --bench pair`
-#![expect(missing_docs, clippy::disallowed_methods, clippy::print_stdout, reason = "a bench measures and prints")]
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a bench measures and prints")]
 #![expect(clippy::unwrap_used, clippy::cast_precision_loss, reason = "a bench ends where it fails")]
 
 use std::hint::black_box;

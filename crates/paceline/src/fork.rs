@@ -37,11 +37,15 @@ impl Guard {
             self.check_closely()?;
             self.asked_at.store(now, Ordering::Relaxed);
         }
-        if self.forks == FORKS.load(Ordering::Relaxed) { Ok(()) } else { Err(Error::Forked) }
+        self.check_hook()
     }
 
     /// Refuses in any other process.
     pub(crate) fn check_closely(&self) -> Result<(), Error> {
-        if self.pid == std::process::id() { Ok(()) } else { Err(Error::Forked) }
+        if self.pid == std::process::id() { self.check_hook() } else { Err(Error::Forked) }
+    }
+
+    fn check_hook(&self) -> Result<(), Error> {
+        if self.forks == FORKS.load(Ordering::Relaxed) { Ok(()) } else { Err(Error::Forked) }
     }
 }

@@ -26,6 +26,9 @@ impl Wakers {
     }
 
     pub(crate) fn release(self) {
+        if self.called.is_empty() {
+            return;
+        }
         for waker in self.called {
             if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
                 log::error!("a waker panicked, its task may not hear of its permit");

@@ -1,5 +1,7 @@
 //! Threads, tasks and hand-polled futures at one ledger, on the clock of the machine.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 mod common;
 
 use std::future::Future;
@@ -95,7 +97,9 @@ async fn a_storm_of_tasks_and_threads_that_give_up_at_random_leaks_nothing() {
     for task in tasks.await {
         task.unwrap();
     }
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert_full(&resource);
 }
 
@@ -128,7 +132,9 @@ fn threads_and_futures_wait_in_one_line() {
         waiting(place + 1);
     }
     permit.give_back();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4, 5]);
 }
 
@@ -238,7 +244,9 @@ fn ten_thousand_tickets_freed_at_once_all_go() {
     let tasks: Vec<_> = (0..10_000).map(|_| Task::waiting(resource.acquire(Demand::new()))).collect();
     permit.give_back();
     let permits: Vec<_> = tasks.into_iter().map(|task| paceline_waits(task).unwrap()).collect();
-    permits.into_iter().for_each(|permit| drop(permit.give_back()));
+    for permit in permits {
+        permit.give_back();
+    }
     assert_full(&resource);
 }
 

@@ -1,5 +1,7 @@
 //! The stream of what happens, and the warnings.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 mod common;
 
 use std::sync::{Mutex, OnceLock};

@@ -143,7 +143,9 @@ fn several_permits_come_together_or_not_at_all() {
     let permits = task.ready().unwrap();
     let numbers: Vec<_> = permits.iter().map(|permit| permit.id().ticket().number).collect();
     assert!(numbers.is_sorted() && numbers.len() == 3);
-    permits.into_iter().for_each(|permit| drop(permit.give_back()));
+    for permit in permits {
+        permit.give_back();
+    }
 
     let error = resource.acquire_many([500, 5_000].map(Demand::tokens)).wait().unwrap_err();
     assert!(matches!(error, Error::Impossible { wanted: 5_000, .. }));

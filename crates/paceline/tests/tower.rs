@@ -10,10 +10,13 @@ use paceline::tower::{PaceLayer, PacedError};
 use paceline::{Demand, Error, Resource, Usage};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
+type Ask = fn(&u64) -> Demand;
+type Tell = fn(&u64) -> Option<Usage>;
+
 /// Asks for as many tokens as the request says, and settles as many as the response says.
-fn layer(resource: &Resource) -> PaceLayer<fn(&u64) -> Demand, fn(&u64) -> Option<Usage>> {
-    let demand: fn(&u64) -> Demand = |tokens| Demand::tokens(*tokens);
-    let usage: fn(&u64) -> Option<Usage> = |tokens| (*tokens > 0).then(|| Usage::tokens(*tokens));
+fn layer(resource: &Resource) -> PaceLayer<Ask, Tell> {
+    let demand: Ask = |tokens| Demand::tokens(*tokens);
+    let usage: Tell = |tokens| (*tokens > 0).then(|| Usage::tokens(*tokens));
     PaceLayer::new(resource.clone(), demand, usage)
 }
 

@@ -1,5 +1,6 @@
 //! Limiters on a clock that is told the time, and futures polled by hand.
 #![allow(dead_code, reason = "each test file needs some of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,22 +13,22 @@ use paceline::core::{Algorithm, LimitSpec, LimitView, ResourceSpec};
 use paceline::{Limiter, ManualClock, Resource};
 
 /// The one resource of most tests.
-pub const GPT: &str = "openai/gpt-4o";
+pub(crate) const GPT: &str = "openai/gpt-4o";
 
-pub fn bucket(id: &str, metric: &str, amount: u64, window: u64) -> LimitSpec {
+pub(crate) fn bucket(id: &str, metric: &str, amount: u64, window: u64) -> LimitSpec {
     LimitSpec::new(id, metric, amount, Algorithm::TokenBucket { window, burst: amount }).member(GPT)
 }
 
-pub fn concurrency(amount: u64) -> LimitSpec {
+pub(crate) fn concurrency(amount: u64) -> LimitSpec {
     LimitSpec::new("concurrency", "concurrent_requests", amount, Algorithm::Concurrency).member(GPT)
 }
 
 /// A private limiter of one resource, on a clock that stands still.
-pub fn limiter(limits: impl IntoIterator<Item = LimitSpec>) -> (Limiter, ManualClock) {
+pub(crate) fn limiter(limits: impl IntoIterator<Item = LimitSpec>) -> (Limiter, ManualClock) {
     limiter_of(limits, ResourceSpec::new(GPT))
 }
 
-pub fn limiter_of(
+pub(crate) fn limiter_of(
     limits: impl IntoIterator<Item = LimitSpec>,
     resource: ResourceSpec,
 ) -> (Limiter, ManualClock) {
@@ -36,55 +37,55 @@ pub fn limiter_of(
     (limiter.unwrap(), clock)
 }
 
-pub fn resource(limits: impl IntoIterator<Item = LimitSpec>) -> (Resource, ManualClock) {
+pub(crate) fn resource(limits: impl IntoIterator<Item = LimitSpec>) -> (Resource, ManualClock) {
     let (limiter, clock) = limiter(limits);
     (limiter.resource(GPT).unwrap(), clock)
 }
 
-pub fn limit(resource: &Resource, name: &str) -> LimitView {
+pub(crate) fn limit(resource: &Resource, name: &str) -> LimitView {
     let limits = resource.snapshot().wait().unwrap().limits;
     limits.into_iter().find(|limit| &*limit.name == name).unwrap()
 }
 
-pub fn left(resource: &Resource, name: &str) -> i64 {
+pub(crate) fn left(resource: &Resource, name: &str) -> i64 {
     limit(resource, name).left
 }
 
-pub fn secs(seconds: u64) -> Duration {
+pub(crate) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// A future polled by hand, with a count of how often it was woken.
-pub struct Task<F: Future> {
+pub(crate) struct Task<F: Future> {
     future: Pin<Box<F>>,
     woken: Arc<Count>,
 }
 
 #[derive(Default)]
-pub struct Count(AtomicUsize);
+pub(crate) struct Count(AtomicUsize);
 
 impl<F: Future> Task<F> {
-    pub fn new(future: F) -> Self {
+    pub(crate) fn new(future: F) -> Self {
         Self { future: Box::pin(future), woken: Arc::default() }
     }
 
     /// A task that was polled once and waits.
-    pub fn waiting(future: F) -> Self {
+    pub(crate) fn waiting(future: F) -> Self {
         let mut task = Self::new(future);
         assert!(task.poll().is_pending());
         task
     }
 
-    pub fn poll(&mut self) -> Poll<F::Output> {
+    pub(crate) fn poll(&mut self) -> Poll<F::Output> {
         let waker = Waker::from(Arc::clone(&self.woken));
         self.future.as_mut().poll(&mut Context::from_waker(&waker))
     }
 
-    pub fn woken(&self) -> usize {
+    pub(crate) fn woken(&self) -> usize {
         self.woken.0.load(Ordering::SeqCst)
     }
 
-    pub fn ready(&mut self) -> F::Output {
+    pub(crate) fn ready(&mut self) -> F::Output {
         match self.poll() {
             Poll::Ready(output) => output,
             Poll::Pending => panic!("still waiting"),
