@@ -9,7 +9,9 @@ const PROVIDERS: [&str; 3] = ["openai", "anthropic", "azure"];
 /// Runs the demo for each provider; further arguments are handed to it.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
     println!("\n## A batch job over HTTP\n");
-    println!("| provider | granted | refused by the provider | overtaken | last grant, s | bound, s | ratio |");
+    println!(
+        "| provider | granted | refused by the provider | overtaken | last grant, s | bound, s | ratio |"
+    );
     println!("|---|---|---|---|---|---|---|");
     let mut code = ExitCode::SUCCESS;
     for provider in PROVIDERS {
@@ -27,7 +29,18 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
 fn demo(provider: &str, arguments: &[String]) -> Result<Value, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["run", "--release", "--quiet", "-p", "paceline-cli", "--", "demo", "--json", "--provider", provider])
+        .args([
+            "run",
+            "--release",
+            "--quiet",
+            "-p",
+            "paceline-cli",
+            "--",
+            "demo",
+            "--json",
+            "--provider",
+            provider,
+        ])
         .args(arguments)
         .stderr(Stdio::inherit())
         .output()

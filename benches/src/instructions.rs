@@ -54,7 +54,7 @@ pub(crate) fn spin(arguments: &[String]) -> ExitCode {
     if which == "hand" {
         by_hand(&HandWritten::new(limits, 1e12), pairs);
     } else {
-        let (demand, usage) = amounts(limits);
+        let (demand, usage) = amounts();
         ours(&resource(limits), &demand, &usage, pairs);
     }
     ExitCode::SUCCESS

@@ -11,30 +11,34 @@ use crate::stopwatch::{interleaved, per_repetition};
 
 const ROUNDS: usize = 31;
 const PAIRS: u64 = 20_000;
-const METRICS: [&str; 8] =
-    ["requests", "tokens", "input_tokens", "output_tokens", "usd_micros", "images", "searches", "characters"];
+/// The limits, in the order in which a row takes them: four metrics by the minute, then by the day.
+const LIMITS: [(&str, &str, u64); 8] = [
+    ("rpm", "requests", 60_000),
+    ("tpm", "tokens", 60_000),
+    ("itpm", "input_tokens", 60_000),
+    ("otpm", "output_tokens", 60_000),
+    ("rpd", "requests", 86_400_000),
+    ("tpd", "tokens", 86_400_000),
+    ("itpd", "input_tokens", 86_400_000),
+    ("otpd", "output_tokens", 86_400_000),
+];
 
 /// Returns a resource with this many limits, so large that nothing waits.
 pub(crate) fn resource(limits: usize) -> Resource {
-    let amount = 1_000_000_000_000;
-    let limit = |metric: &&str| {
-        LimitSpec::new(metric, metric, amount, Algorithm::TokenBucket { window: 60_000, burst: amount }).member("gpt")
+    let burst = 1_000_000_000_000;
+    let limit = |(id, metric, window): &(&str, &str, u64)| {
+        LimitSpec::new(id, metric, burst, Algorithm::TokenBucket { window: *window, burst }).member("gpt")
     };
-    let limits: Vec<_> = METRICS.iter().take(limits).map(limit).collect();
+    let limits: Vec<_> = LIMITS.iter().take(limits).map(limit).collect();
     let limiter = Limiter::builder().private().limits(limits, [ResourceSpec::new("gpt")]).build();
     #[expect(clippy::expect_used, reason = "a benchmark that cannot start has nothing to say")]
     limiter.and_then(|limiter| limiter.resource("gpt")).expect("the limits are sound")
 }
 
-/// Returns a demand and a usage that name as many metrics as there are limits.
-pub(crate) fn amounts(limits: usize) -> (Demand, Usage) {
-    let mut demand = Demand::new();
-    let mut usage = Usage::new();
-    for metric in METRICS.iter().take(limits) {
-        demand = demand.metric(metric, 10);
-        usage = usage.metric(metric, 5);
-    }
-    (demand, usage)
+/// Returns what a call asks for, and what it uses.
+pub(crate) fn amounts() -> (Demand, Usage) {
+    let demand = Demand::new().input_tokens(10).max_output_tokens(10);
+    (demand, Usage::new().input_tokens(5).output_tokens(5))
 }
 
 pub(crate) fn ours(resource: &Resource, demand: &Demand, usage: &Usage, pairs: u64) {
@@ -74,7 +78,9 @@ fn on_threads(threads: u64, work: impl Fn(u64) + Sync) -> f64 {
 
 pub(crate) fn run() {
     println!("\n## Acquire + settle in process, no wait\n");
-    println!("Medians of {ROUNDS} interleaved rounds of {PAIRS} pairs, quartiles in brackets, nanoseconds a pair.\n");
+    println!(
+        "Medians of {ROUNDS} interleaved rounds of {PAIRS} pairs, quartiles in brackets, nanoseconds a pair.\n"
+    );
     println!("| limits | threads | by hand | 2 x governor checks | paceline | paceline / by hand |");
     println!("|---|---|---|---|---|---|");
     for threads in [1, 2] {
@@ -88,7 +94,7 @@ fn row(limits: usize, threads: u64) {
     let buckets = HandWritten::new(limits, 1e12);
     let limiters = Governed::new(limits);
     let resource = resource(limits);
-    let (demand, usage) = amounts(limits);
+    let (demand, usage) = amounts();
     let mut contenders: [Box<dyn FnMut() -> f64>; 3] = [
         Box::new(|| on_threads(threads, |pairs| by_hand(&buckets, pairs))),
         Box::new(|| on_threads(threads, |pairs| governed(&limiters, pairs))),

@@ -47,7 +47,8 @@ pub(crate) struct Spread {
 impl Spread {
     pub(crate) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
-        let at = |share: usize| values.get(values.len() * share / 4).or(values.last()).copied().unwrap_or(0.0);
+        let at =
+            |share: usize| values.get(values.len() * share / 4).or(values.last()).copied().unwrap_or(0.0);
         Self { lower: at(1), median: at(2), upper: at(3) }
     }
 }

@@ -80,13 +80,18 @@ fn memory_and_idleness() {
     idle(IDLE);
     let busy = processor_ticks() - busy;
     println!("{MANY} tickets wait: {} bytes each, future and all; ", grown / MANY);
-    println!("processor time while they do nothing but wait for {} s: {busy} hundredths of a second.\n", IDLE.as_secs());
+    println!(
+        "processor time while they do nothing but wait for {} s: {busy} hundredths of a second.\n",
+        IDLE.as_secs()
+    );
     queue.turn();
     assert!(queue.out.is_some(), "the line moves");
 }
 
 fn time_a_grant() {
-    println!("A permit ends, the next in line goes, somebody joins. Medians of {ROUNDS} interleaved rounds of {TURNS}:\n");
+    println!(
+        "A permit ends, the next in line goes, somebody joins. Medians of {ROUNDS} interleaved rounds of {TURNS}:\n"
+    );
     println!("| waiting | nanoseconds a turn | / half as many waiting |");
     println!("|---|---|---|");
     let sizes: Vec<usize> = (0..=7).map(|power| 1_000 << power).collect();
