@@ -142,7 +142,7 @@ impl Ledger {
         }
         self.generations += 1;
         let spent = if forgotten { 0 } else { (old.most() - old.left(self.now)).max(0) };
-        let pause = old.pause.filter(|_| !forgotten);
+        let pause = old.pause.filter(|pause| !forgotten && pause.until > self.now.clock);
         let Ok(mut limit) = Limit::new(spec, metric, self.generations, self.now) else { return };
         limit.pause = pause;
         limit.empty_at[OWN] = pause.map_or(NEVER, |pause| pause.until);

@@ -63,7 +63,9 @@ impl Hold {
     pub(crate) fn settle(&self, limits: &mut [Limit], now: Now, usage: &Usage) -> Difference {
         let mut difference = Difference::default();
         for entry in &self.entries {
-            let Some(limit) = limits.get_mut(entry.limit as usize) else { continue };
+            let Some(limit) = limits.get_mut(entry.limit as usize).filter(|limit| limit.is_known()) else {
+                continue;
+            };
             let share = self.share(limit.metric);
             let total = share.reserved + share.extra;
             let used = match usage {
@@ -89,10 +91,8 @@ impl Hold {
         let share = self.share(metric);
         let change = amount - share.reserved - share.extra;
         for entry in &self.entries {
-            let Some(limit) = limits.get_mut(entry.limit as usize) else { continue };
-            if limit.metric != metric {
-                continue;
-            }
+            let limit = limits.get_mut(entry.limit as usize).filter(|limit| limit.is_known());
+            let Some(limit) = limit.filter(|limit| limit.metric == metric) else { continue };
             limit.bring(now);
             let (returned, charged) = limit.amend(*entry, share, change, now);
             difference.add(metric, returned, charged);

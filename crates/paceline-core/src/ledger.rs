@@ -184,6 +184,10 @@ impl Ledger {
 
     /// Begins a step: time passes, what is overdue is marked, and some of what was marked is done.
     pub(crate) fn begin(&mut self, now: Millis) {
+        if now < self.now.wall {
+            // What was reached stays reached, also where nobody looked.
+            self.bring_all();
+        }
         let reading = self.reading(now);
         let gap = if self.started { reading.clock - self.now.clock } else { 0 };
         self.now = reading;

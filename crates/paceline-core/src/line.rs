@@ -423,12 +423,12 @@ pub(crate) fn fit(limits: &mut [Limit], draws: &[Draw], demand: &Amounts, now: N
         if limit.spec.shadow || wanted == 0 {
             continue;
         }
+        limit.bring(now);
         let amount = signed(wanted);
         if amount > limit.most() {
             let most = limit.most().unsigned_abs();
             return Fit::Never(Refusal::Impossible { limit: limit.spec.id.clone(), wanted, most });
         }
-        limit.bring(now);
         if limit.pause.is_some() && Pause::left(limit.pause, now.clock) > 0 {
             if let Some(refusal) = paused(limit.pause, now) {
                 return Fit::Never(refusal);

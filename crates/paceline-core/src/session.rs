@@ -25,8 +25,8 @@ pub(crate) struct Sessions {
     pub(crate) due: BTreeSet<(Millis, SessionId)>,
     /// Those that are dead and not yet swept, in the order of their deaths.
     pub(crate) dead: VecDeque<SessionId>,
-    /// The shortest time-out that any has had.
-    pub(crate) shortest: Option<Millis>,
+    /// How many that are alive have which time-out.
+    pub(crate) time_outs: BTreeMap<Millis, u32>,
 }
 
 impl Sessions {
@@ -36,14 +36,34 @@ impl Sessions {
         if session.dead {
             return false;
         }
-        self.due.remove(&(session.expires, id));
-        session.time_out = time_out;
+        if session.time_out.is_none() && time_out.is_none() {
+            return true;
+        }
+        let old = core::mem::replace(&mut session.time_out, time_out);
+        let expired = core::mem::replace(&mut session.expires, clock.saturating_add(time_out.unwrap_or(0)));
+        let expires = session.expires;
+        self.uncount(id, old, expired);
         if let Some(time_out) = time_out {
-            session.expires = clock.saturating_add(time_out);
-            self.due.insert((session.expires, id));
-            self.shortest = Some(self.shortest.map_or(time_out, |shortest| shortest.min(time_out)));
+            self.due.insert((expires, id));
+            *self.time_outs.entry(time_out).or_default() += 1;
         }
         true
+    }
+
+    fn uncount(&mut self, id: SessionId, time_out: Option<Millis>, expires: Millis) {
+        let Some(time_out) = time_out else { return };
+        self.due.remove(&(expires, id));
+        if let Some(count) = self.time_outs.get_mut(&time_out) {
+            *count -= 1;
+            if *count == 0 {
+                self.time_outs.remove(&time_out);
+            }
+        }
+    }
+
+    /// Returns the shortest time-out of those that are alive.
+    fn shortest(&self) -> Option<Millis> {
+        self.time_outs.first_key_value().map(|(time_out, _)| *time_out)
     }
 
     pub(crate) fn alive(&mut self, id: SessionId) -> Option<&mut Session> {
@@ -58,14 +78,19 @@ impl Sessions {
     pub(crate) fn rebuild(&mut self) {
         let timed = self.all.iter().filter(|(_, session)| session.time_out.is_some() && !session.dead);
         self.due = timed.map(|(id, session)| (session.expires, *id)).collect();
-        self.shortest = self.all.values().filter_map(|session| session.time_out).min();
+        for time_out in
+            self.all.values().filter(|session| !session.dead).filter_map(|session| session.time_out)
+        {
+            *self.time_outs.entry(time_out).or_default() += 1;
+        }
     }
 
     /// Marks a session dead, and returns whether it was alive.
     pub(crate) fn kill(&mut self, id: SessionId) -> bool {
         let Some(session) = self.all.get_mut(&id).filter(|session| !session.dead) else { return false };
         session.dead = true;
-        self.due.remove(&(session.expires, id));
+        let (time_out, expires) = (session.time_out, session.expires);
+        self.uncount(id, time_out, expires);
         self.dead.push_back(id);
         true
     }
@@ -74,7 +99,7 @@ impl Sessions {
     pub(crate) fn forgive(&mut self, clock: Millis, gap: Millis) {
         let stalled =
             |time_out: Option<Millis>| time_out.is_some_and(|time_out| gap.saturating_mul(2) > time_out);
-        if !stalled(self.shortest) {
+        if !stalled(self.shortest()) {
             return;
         }
         for (id, session) in &mut self.all {
@@ -95,7 +120,7 @@ impl Sessions {
     /// store seems to have been down.
     pub(crate) fn wakeup(&self, clock: Millis) -> Option<Millis> {
         let (expires, _) = self.due.first()?;
-        let half = self.shortest.unwrap_or(0) / 2;
+        let half = self.shortest().unwrap_or(0) / 2;
         Some(expires.saturating_sub(clock).min(half.max(1)))
     }
 }

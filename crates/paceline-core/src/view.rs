@@ -48,7 +48,8 @@ impl Ledger {
         seen
     }
 
-    fn bring_all(&mut self) {
+    /// Brings every limit up to the last step's time.
+    pub(crate) fn bring_all(&mut self) {
         for limit in &mut self.limits {
             limit.bring(self.now);
         }

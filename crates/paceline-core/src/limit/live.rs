@@ -151,6 +151,11 @@ impl Limit {
         self.empty_at.into_iter().filter(|at| *at != NEVER).max()
     }
 
+    /// Returns whether the configuration knows it: one without members was removed.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.spec.members.is_empty()
+    }
+
     /// Returns whether one resource alone draws on it: this one.
     pub(crate) fn is_of(&self, resource: &Name) -> bool {
         self.spec.members.iter().all(|member| member.resource == *resource)
