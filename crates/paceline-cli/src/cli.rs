@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Done, check, completions, demo, fake_provider};
+use crate::commands::{Done, check, completions, demo, explain, fake_provider, simulate};
 use crate::failure::Failure;
 
 const AFTER: &str = "\
@@ -10,6 +10,7 @@ Examples:
   paceline demo                      watch a hundred workers share one key without a single 429
   paceline demo --without            the same work without Paceline
   paceline check limits.yaml         what a configuration means and sustains
+  paceline simulate --config limits.yaml   a day of traffic in seconds
   paceline fake-provider             a provider with limits, for tests without a network
 
 Exit codes:
@@ -31,6 +32,8 @@ pub(crate) struct Cli {
 enum Command {
     Demo(demo::Args),
     Check(check::Args),
+    Simulate(simulate::Args),
+    Explain(explain::Args),
     FakeProvider(fake_provider::Args),
     Completions(completions::Args),
 }
@@ -41,6 +44,8 @@ impl Cli {
         match &self.command {
             Command::Demo(args) => demo::run(args),
             Command::Check(args) => check::run(args),
+            Command::Simulate(args) => simulate::run(args),
+            Command::Explain(args) => explain::run(args),
             Command::FakeProvider(args) => fake_provider::run(args),
             Command::Completions(args) => Ok(completions::run(args)),
         }

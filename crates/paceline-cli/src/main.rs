@@ -1,5 +1,6 @@
 //! The command line of Paceline.
 
+mod chart;
 mod cli;
 mod clock;
 mod commands;
@@ -8,6 +9,7 @@ mod failure;
 mod referee;
 mod settings;
 mod text;
+mod traffic;
 
 use std::io::Write;
 use std::process::ExitCode;

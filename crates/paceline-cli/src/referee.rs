@@ -48,7 +48,9 @@ impl Provider {
     /// Returns limits as an account has them, as a configuration of one model.
     pub(crate) fn preset(self) -> &'static str {
         match self {
-            Self::Openai => "openai:\n  gpt-4o: {requests_per_minute: 10_000, tokens_per_minute: 2_000_000}\n",
+            Self::Openai => {
+                "openai:\n  gpt-4o: {requests_per_minute: 10_000, tokens_per_minute: 2_000_000}\n"
+            }
             Self::Azure => "azure:\n  gpt-4o: {requests_per_minute: 6_000, tokens_per_minute: 1_000_000}\n",
             Self::Anthropic => {
                 "anthropic:\n  claude-sonnet-5:\n    requests_per_minute: 1_000\n    \

@@ -181,7 +181,8 @@ fn row(spec: &LimitSpec, sustained: &Sustained, resource: &str) -> Row {
 
 fn render(part: &Part) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{BOLD}{}{BOLD:#}  counts as {}, ledger {}", part.resource, part.profile, part.ledger);
+    let _ =
+        writeln!(text, "{BOLD}{}{BOLD:#}  counts as {}, ledger {}", part.resource, part.profile, part.ledger);
     for (name, values) in [("also", &part.aliases), ("lanes", &part.lanes)] {
         if !values.is_empty() {
             let _ = writeln!(text, "  {name}: {}", values.join(", "));
@@ -219,7 +220,11 @@ fn table(rows: &[Row]) -> Table {
             optional(row.burst),
             row.counts.to_owned(),
             if row.transit_ms == 0 { "-".to_owned() } else { lasting(row.transit_ms) },
-            if row.impossible { "never".to_owned() } else { optional(row.calls_per_minute.map(|it| it.floor()).map(whole)) },
+            if row.impossible {
+                "never".to_owned()
+            } else {
+                optional(row.calls_per_minute.map(|it| it.floor()).map(whole))
+            },
             format!("{:.1} %", row.share * 100.0),
         ]);
     }

@@ -154,7 +154,8 @@ fn heading(args: &Args, scene: &Scene, job: &Job) -> String {
     )
 }
 
-fn factor(text: &str) -> Result<Factor, String> {
+/// Reads the range of estimates, as in `2-20`.
+pub(crate) fn factor(text: &str) -> Result<Factor, String> {
     let (least, most) = text.split_once('-').unwrap_or((text, text));
     let number = |text: &str| text.parse::<f64>().map_err(|_| format!("{text} is not a number"));
     let factor = Factor { least: number(least)?, most: number(most)? };

@@ -3,7 +3,9 @@
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod explain;
 pub(crate) mod fake_provider;
+pub(crate) mod simulate;
 
 use crate::failure::Failure;
 
