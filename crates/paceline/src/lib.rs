@@ -23,6 +23,11 @@
 //! Everything is written once, asynchronously; the blocking door parks its thread. What happens by time alone happens on
 //! one thread of the library's own, which starts when somebody has to wait and ends when nobody does.
 
+/// The README's examples run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 pub mod config;
 pub mod provider;
 #[cfg(feature = "tower")]
