@@ -4,19 +4,19 @@
 use std::collections::BTreeMap;
 
 use paceline_core::{
-    Algorithm, Boundaries, Configuration, LaneSpec, Lanes, LimitSpec, Member, Millis, NEVER, ResourceSpec, SessionId,
-    TicketId,
+    Algorithm, Boundaries, Configuration, LaneSpec, Lanes, LimitSpec, Member, Millis, NEVER, ResourceSpec,
+    SessionId, TicketId,
 };
 use paceline_sim::exam::{Answer, Ask, On, Subject, Want, Wants, write_answer, write_ask, write_duration};
 use proptest::prelude::*;
 
-pub const METRICS: [&str; 4] = ["requests", "tokens", "concurrent_requests", "slots"];
-pub const RESOURCES: [&str; 3] = ["a", "b", "c"];
-pub const LANES: [Option<&str>; 4] = [None, Some("x"), Some("y"), Some("z")];
+pub(crate) const METRICS: [&str; 4] = ["requests", "tokens", "concurrent_requests", "slots"];
+pub(crate) const RESOURCES: [&str; 3] = ["a", "b", "c"];
+pub(crate) const LANES: [Option<&str>; 4] = [None, Some("x"), Some("y"), Some("z")];
 
 /// One thing that happens. Tickets and limits are named by numbers that are taken modulo what there is.
 #[derive(Debug, Clone)]
-pub enum Move {
+pub(crate) enum Move {
     Pass(Millis),
     /// Time passes to the next wake-up.
     Wake,
@@ -26,48 +26,95 @@ pub enum Move {
 }
 
 #[derive(Debug, Clone)]
-pub enum Saying {
-    Acquire { session: u8, resource: u8, lane: u8, demand: [u8; 4], head: Millis, within: Option<Millis>, wait: bool },
-    Again { ticket: u8 },
-    Cancel { ticket: u8 },
-    Settle { ticket: u8, used: [Option<u8>; 4] },
-    GiveBack { ticket: u8 },
-    Amend { ticket: u8, reserve: [Option<u8>; 4] },
-    Record { resource: u8, lane: u8, used: [u8; 4] },
-    Transfer { ticket: u8, to: u8 },
-    Touch { session: u8, time_out: Option<Millis> },
-    Close { session: u8 },
-    Observe { limit: u8, remaining: Option<u8>, amount: Option<u8> },
-    Pause { on: u8, lasting: Option<Millis>, refuse: bool },
-    Resume { on: u8 },
-    Purge { resource: u8, lane: u8 },
+pub(crate) enum Saying {
+    Acquire {
+        session: u8,
+        resource: u8,
+        lane: u8,
+        demand: [u8; 4],
+        head: Millis,
+        within: Option<Millis>,
+        wait: bool,
+    },
+    Again {
+        ticket: u8,
+    },
+    Cancel {
+        ticket: u8,
+    },
+    Settle {
+        ticket: u8,
+        used: [Option<u8>; 4],
+    },
+    GiveBack {
+        ticket: u8,
+    },
+    Amend {
+        ticket: u8,
+        reserve: [Option<u8>; 4],
+    },
+    Record {
+        resource: u8,
+        lane: u8,
+        used: [u8; 4],
+    },
+    Transfer {
+        ticket: u8,
+        to: u8,
+    },
+    Touch {
+        session: u8,
+        time_out: Option<Millis>,
+    },
+    Close {
+        session: u8,
+    },
+    Observe {
+        limit: u8,
+        remaining: Option<u8>,
+        amount: Option<u8>,
+    },
+    Pause {
+        on: u8,
+        lasting: Option<Millis>,
+        refuse: bool,
+    },
+    Resume {
+        on: u8,
+    },
+    Purge {
+        resource: u8,
+        lane: u8,
+    },
     Configure(Configuration),
 }
 
 /// The world of a story: configured first, talked about later.
 #[derive(Debug, Clone)]
-pub struct World {
+pub(crate) struct World {
     pub configuration: Configuration,
     pub moves: Vec<Move>,
 }
 
 /// Tells a story to subjects in turn, and keeps it as a trace.
-pub struct Teller {
+pub(crate) struct Teller {
     pub now: Millis,
     pub told: Vec<String>,
+    /// Whether a session ever had a time-out: a store may look after such more often than it must.
+    pub timed: bool,
     highest: BTreeMap<SessionId, u64>,
     tickets: Vec<Want>,
     limits: Vec<String>,
 }
 
 impl Teller {
-    pub fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let limits = world.configuration.limits.iter().map(|limit| limit.id.to_string()).collect();
-        Self { now: 0, told: Vec::new(), highest: BTreeMap::new(), tickets: Vec::new(), limits }
+        Self { now: 0, told: Vec::new(), timed: false, highest: BTreeMap::new(), tickets: Vec::new(), limits }
     }
 
     /// Returns the asks of one move, and moves the time; `due` is the next wake-up.
-    pub fn asks(&mut self, one: &Move, due: Option<Millis>) -> Vec<Ask> {
+    pub(crate) fn asks(&mut self, one: &Move, due: Option<Millis>) -> Vec<Ask> {
         let asks = match one {
             Move::Pass(time) => {
                 self.now += time;
@@ -89,7 +136,11 @@ impl Teller {
     }
 
     /// Notes what was asked and answered.
-    pub fn note(&mut self, asks: &[Ask], answers: &[Answer]) {
+    pub(crate) fn note(&mut self, asks: &[Ask], answers: &[Answer]) {
+        self.timed |= asks.iter().any(|ask| match ask {
+            Ask::Touch { time_out, .. } | Ask::Transfer { time_out, .. } => time_out.is_some(),
+            _ => false,
+        });
         match asks {
             [] => self.told.push("tick".into()),
             [ask] => self.told.extend(answered(ask, answers.first())),
@@ -101,7 +152,7 @@ impl Teller {
         }
     }
 
-    pub fn trace(&self) -> String {
+    pub(crate) fn trace(&self) -> String {
         self.told.join("\n")
     }
 
@@ -142,7 +193,9 @@ impl Teller {
             Saying::Settle { ticket, used } if known() => {
                 Ask::Settle { permit: self.ticket(*ticket)?, usage: Some(wants(*used)) }
             }
-            Saying::GiveBack { ticket } if known() => Ask::Settle { permit: self.ticket(*ticket)?, usage: None },
+            Saying::GiveBack { ticket } if known() => {
+                Ask::Settle { permit: self.ticket(*ticket)?, usage: None }
+            }
             Saying::Amend { ticket, reserve } if known() => {
                 Ask::Amend { permit: self.ticket(*ticket)?, reserve: wants(*reserve) }
             }
@@ -152,7 +205,9 @@ impl Teller {
             Saying::Transfer { ticket, to } if known() => {
                 Ask::Transfer { permit: self.ticket(*ticket)?, to: session(*to), time_out: Some(20_000) }
             }
-            Saying::Touch { session: by, time_out } => Ask::Touch { session: session(*by), time_out: *time_out },
+            Saying::Touch { session: by, time_out } => {
+                Ask::Touch { session: session(*by), time_out: *time_out }
+            }
             Saying::Close { session: by } => Ask::Close { session: session(*by) },
             Saying::Observe { limit, remaining, amount } => Ask::Observe {
                 limit: self.limits.get(usize::from(*limit) % self.limits.len().max(1))?.clone(),
@@ -194,7 +249,7 @@ fn wants(amounts: [Option<u8>; 4]) -> Wants {
 }
 
 /// Opens the three sessions and applies the first configuration.
-pub fn open(world: &World, subject: &mut dyn Subject) -> Vec<(Ask, Answer)> {
+pub(crate) fn open(world: &World, subject: &mut dyn Subject) -> Vec<(Ask, Answer)> {
     let touch = |id| Ask::Touch { session: SessionId(id), time_out: None };
     let asks = [Ask::Configure(world.configuration.clone()), touch(1), touch(2), touch(3)];
     asks.into_iter().map(|ask| (ask.clone(), subject.apply(0, ask))).collect()
@@ -202,7 +257,7 @@ pub fn open(world: &World, subject: &mut dyn Subject) -> Vec<(Ask, Answer)> {
 
 const TIMES: [Millis; 12] = [0, 1, 2, 5, 10, 15, 20, 30, 60, 100, 250, 1_000];
 
-pub fn time() -> impl Strategy<Value = Millis> {
+pub(crate) fn time() -> impl Strategy<Value = Millis> {
     prop_oneof![8 => prop::sample::select(&TIMES[..]), 1 => 0u64..5_000, 1 => Just(4_000_000u64)]
 }
 
@@ -246,8 +301,8 @@ fn member() -> impl Strategy<Value = Member> {
 fn limit(id: usize) -> impl Strategy<Value = LimitSpec> {
     let members = prop::collection::vec(member(), 1..4);
     let transit = prop_oneof![4 => Just(0u64), 1 => 1u64..8];
-    (algorithm(), prop::sample::select(&METRICS[..]), 1u64..20, any::<bool>(), 0u8..8, transit, members).prop_map(
-        move |(algorithm, metric, amount, settled, shadow, transit, mut members)| {
+    (algorithm(), prop::sample::select(&METRICS[..]), 1u64..20, any::<bool>(), 0u8..8, transit, members)
+        .prop_map(move |(algorithm, metric, amount, settled, shadow, transit, mut members)| {
             members.sort_by(|one, other| one.resource.cmp(&other.resource));
             members.dedup_by(|one, other| one.resource == other.resource);
             let metric = if algorithm == Algorithm::Concurrency && id % 2 == 0 { METRICS[2] } else { metric };
@@ -258,14 +313,16 @@ fn limit(id: usize) -> impl Strategy<Value = LimitSpec> {
             spec.shadow = shadow == 0;
             spec.members = members;
             spec
-        },
-    )
+        })
 }
 
 fn resource(name: &'static str) -> impl Strategy<Value = ResourceSpec> {
     let lane = |name: &'static str| {
-        (0i32..3, 1u32..4, prop::sample::select(vec![0u64, 10, 50]))
-            .prop_map(move |(priority, weight, head)| LaneSpec::new(name).priority(priority).weight(weight).max_head_start(head))
+        (0i32..3, 1u32..4, prop::sample::select(vec![0u64, 10, 50])).prop_map(
+            move |(priority, weight, head)| {
+                LaneSpec::new(name).priority(priority).weight(weight).max_head_start(head)
+            },
+        )
     };
     let lanes = prop_oneof![
         2 => Just(Vec::new()),
@@ -279,10 +336,9 @@ fn resource(name: &'static str) -> impl Strategy<Value = ResourceSpec> {
 }
 
 /// A configuration of all three resources.
-pub fn whole() -> impl Strategy<Value = Configuration> {
-    let limits = (limit(0), limit(1), limit(2), limit(3), limit(4), 1usize..6).prop_map(|(a, b, c, d, e, count)| {
-        vec![a, b, c, d, e].into_iter().take(count).collect::<Vec<_>>()
-    });
+pub(crate) fn whole() -> impl Strategy<Value = Configuration> {
+    let limits = (limit(0), limit(1), limit(2), limit(3), limit(4), 1usize..6)
+        .prop_map(|(a, b, c, d, e, count)| vec![a, b, c, d, e].into_iter().take(count).collect::<Vec<_>>());
     (limits, resource("a"), resource("b"), resource("c"))
         .prop_map(|(limits, a, b, c)| Configuration::new(limits, [a, b, c]))
 }
@@ -311,7 +367,7 @@ fn part() -> impl Strategy<Value = Configuration> {
     })
 }
 
-pub fn acquire() -> impl Strategy<Value = Saying> {
+pub(crate) fn acquire() -> impl Strategy<Value = Saying> {
     let demand = prop::array::uniform4(small());
     let head = prop_oneof![3 => Just(0u64), 1 => prop::sample::select(vec![5u64, 20, 1_000])];
     let within = prop_oneof![6 => Just(None), 1 => time().prop_map(Some)];
@@ -323,7 +379,7 @@ pub fn acquire() -> impl Strategy<Value = Saying> {
     )
 }
 
-pub fn settle() -> impl Strategy<Value = Saying> {
+pub(crate) fn settle() -> impl Strategy<Value = Saying> {
     (any::<u8>(), some_amounts()).prop_map(|(ticket, used)| Saying::Settle { ticket, used })
 }
 
@@ -362,13 +418,13 @@ fn one_move() -> impl Strategy<Value = Move> {
 }
 
 /// A world with everything in it.
-pub fn world(moves: usize) -> impl Strategy<Value = World> {
+pub(crate) fn world(moves: usize) -> impl Strategy<Value = World> {
     (whole(), prop::collection::vec(one_move(), 1..moves))
         .prop_map(|(configuration, moves)| World { configuration, moves })
 }
 
 /// How many cases of `moves` each make up the steps asked for.
-pub fn cases(moves: usize, default_steps: usize) -> u32 {
+pub(crate) fn cases(moves: usize, default_steps: usize) -> u32 {
     let steps = std::env::var("PACELINE_EXAM_STEPS").ok().and_then(|steps| steps.parse().ok());
     u32::try_from((steps.unwrap_or(default_steps) * 2 / moves).max(1)).unwrap_or(u32::MAX)
 }

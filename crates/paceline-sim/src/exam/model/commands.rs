@@ -196,7 +196,8 @@ impl Model {
 
     /// Why a request that does not wait does not go.
     fn busy(&self, want: &Want) -> Refusal {
-        let (limit, ready) = self.slowest(&want.resource, want.lane.as_deref(), &want.demand, i128::from(NEVER));
+        let (limit, ready) =
+            self.slowest(&want.resource, want.lane.as_deref(), &want.demand, i128::from(NEVER));
         let pause = self.pause_left(&On::Resource(want.resource.clone())).unwrap_or(0);
         Refusal::Busy { limit, ready_in: Millis::try_from(ready.max(pause)).unwrap_or(NEVER) }
     }

@@ -20,13 +20,15 @@ impl Model {
         }
         let mut named: BTreeSet<&str> = configuration.removed.iter().map(|name| &**name).collect();
         for name in &configuration.removed {
-            self.resources.remove(&**name);
-            self.pauses.remove(&On::Resource(name.to_string()));
+            self.removed.extend(self.resources.remove_entry(&**name));
         }
         for resource in &configuration.resources {
             named.insert(&resource.name);
-            self.known.insert(On::Resource(resource.name.to_string()));
-            self.resources.insert(resource.name.to_string(), resource.clone());
+            let on = On::Resource(resource.name.to_string());
+            if self.resources.insert(resource.name.to_string(), resource.clone()).is_none() {
+                self.pauses.remove(&on);
+            }
+            self.known.insert(on);
         }
         for limit in self.limits.values_mut() {
             limit.spec.members.retain(|member| !named.contains(&*member.resource));
@@ -144,6 +146,9 @@ impl Model {
 
     pub(super) fn pause(&mut self, on: &On, lasting: Option<Millis>, refuse: bool) -> Answer {
         if !self.exists(on) {
+            if refuse && self.known.contains(on) {
+                self.mark();
+            }
             return self.gone(on);
         }
         let ends = lasting.map(|lasting| self.now.clock + i128::from(lasting));
@@ -154,7 +159,7 @@ impl Model {
         });
         if !sooner {
             self.pauses.insert(on.clone(), Pause { ends, refuse });
-            self.schedule();
+            self.end_pauses();
         }
         if refuse {
             self.mark();
@@ -180,7 +185,7 @@ impl Model {
 
     fn exists(&self, on: &On) -> bool {
         match on {
-            On::Resource(name) => self.resources.contains_key(name),
+            On::Resource(_) => self.known.contains(on),
             On::Limit(name) => self.limits.contains_key(name),
         }
     }

@@ -169,18 +169,17 @@ impl Meter {
         bucket
     }
 
-    /// The bucket as it will be when the last pause has ended, or as it is where there is none.
-    fn restarted(&self, clock: i128) -> Bucket {
-        let mut ends: Vec<i128> = self.restarts.values().copied().collect();
-        ends.sort_unstable();
-        let (mut bucket, mut last) = (self.bucket(clock), clock);
-        for end in ends {
-            bucket.refill(last, end);
-            bucket.apply(&Event::Empty);
-            last = end;
+    /// The limit as it will be when its last pause has ended, and when that is.
+    fn after_pauses(&self, now: Instant) -> (Self, i128) {
+        let (mut then, last) = (self.clone(), now.clock + self.pause_left(now));
+        for end in self.restarts.values() {
+            then.note(*end, Event::Empty);
         }
-        bucket.at = last;
-        bucket
+        if let Some((_, until)) = self.lowered.filter(|(_, until)| *until <= last) {
+            then.lowered = None;
+            then.reshape(until);
+        }
+        (then, last)
     }
 
     fn tick(&self) -> i128 {
@@ -216,7 +215,8 @@ impl Meter {
         match &self.spec.algorithm {
             Algorithm::TokenBucket { .. } => {
                 let level = need + if self.holds() { held } else { 0 };
-                return self.restarted(now.clock).time_until(level, now.clock);
+                let (then, last) = self.after_pauses(now);
+                return then.bucket(last).time_until(level, now.clock);
             }
             Algorithm::SlidingWindow { .. } => {
                 instants.extend(self.spent.iter().map(|(slot, _)| self.leaves(*slot) - now.clock));
@@ -230,7 +230,10 @@ impl Meter {
                     at = end;
                 }
             }
-            Algorithm::Concurrency => {}
+            Algorithm::Concurrency => {
+                let (then, last) = self.after_pauses(now);
+                return (then.amount() - held >= need).then_some(last - now.clock);
+            }
         }
         instants.retain(|wait| *wait >= 0);
         instants.sort_unstable();
@@ -243,7 +246,7 @@ impl Meter {
             Algorithm::TokenBucket { .. } => {
                 let mut bucket = self.bucket(now.clock);
                 bucket.level = bucket.level.min(0);
-                let pause = self.restarts.values().max().map_or(0, |end| end - now.clock);
+                let pause = self.pause_left(now);
                 bucket.time_until(bucket.shape.burst, now.clock).map(|time| time + pause)
             }
             Algorithm::SlidingWindow { .. } => Some(self.leaves(self.slot(now.clock)) - now.clock),
@@ -257,6 +260,11 @@ impl Meter {
             Algorithm::Concurrency => Some(0),
         };
         full.map(|full| if self.holds() { full.max(60_000) } else { full })
+    }
+
+    /// How long the last pause of it lasts that has an end.
+    fn pause_left(&self, now: Instant) -> i128 {
+        self.restarts.values().max().map_or(0, |end| end - now.clock)
     }
 
     /// Takes an amount now, and says where.
@@ -345,7 +353,9 @@ impl Meter {
         let Algorithm::FixedWindow { boundaries, margin } = &self.spec.algorithm else { return 0 };
         let shortest = match boundaries {
             Boundaries::Every { period, .. } => Some(*period),
-            Boundaries::At(times) => times.iter().zip(times.iter().skip(1)).map(|(one, next)| next - one).min(),
+            Boundaries::At(times) => {
+                times.iter().zip(times.iter().skip(1)).map(|(one, next)| next - one).min()
+            }
         };
         i128::from(shortest.map_or(*margin, |shortest| shortest / 4).min(*margin))
     }
@@ -423,6 +433,9 @@ impl Bucket {
             Event::Empty => (self.level, self.rest) = (self.level.min(0), 0),
             Event::Reshape(shape) => {
                 self.level = self.level.min(shape.burst - (self.shape.burst - self.level));
+                if shape.window != self.shape.window {
+                    self.rest = 0;
+                }
                 self.shape = *shape;
             }
         }

@@ -26,6 +26,8 @@ pub struct Model {
     started: bool,
     limits: BTreeMap<String, Meter>,
     resources: BTreeMap<String, ResourceSpec>,
+    /// Resources that are no more, as they were: who still waits there keeps the place.
+    removed: BTreeMap<String, ResourceSpec>,
     pauses: BTreeMap<On, Pause>,
     sessions: BTreeMap<SessionId, Session>,
     tickets: Vec<Ticket>,
@@ -208,7 +210,8 @@ impl Model {
         if ticket.purged {
             return Some(Refusal::Purged);
         }
-        if let Some(lane) = lane.filter(|_| !spec.lanes.is_empty() && self.declared(resource, lane).is_none()) {
+        if let Some(lane) = lane.filter(|_| !spec.lanes.is_empty() && self.declared(resource, lane).is_none())
+        {
             return Some(Refusal::UnknownLane { lane: lane.into() });
         }
         let limits = self.refused_by_limits(resource, lane, &ticket.demand);
@@ -235,7 +238,11 @@ impl Model {
         lane: Option<&str>,
     ) -> impl Iterator<Item = (&'a String, &'a Meter)> {
         self.limits.iter().filter(move |(_, limit)| {
-            limit.spec.members.iter().any(|member| *member.resource == *resource && member.lanes.contain(lane))
+            limit
+                .spec
+                .members
+                .iter()
+                .any(|member| *member.resource == *resource && member.lanes.contain(lane))
         })
     }
 
@@ -307,7 +314,9 @@ impl Subject for Model {
             };
             (name.clone(), facts)
         });
-        let resources = self.resources.keys().map(|name| {
+        let seen: BTreeSet<&String> =
+            self.resources.keys().chain(self.holds.iter().map(|hold| &hold.resource)).collect();
+        let resources = seen.into_iter().map(|name| {
             let mut lanes = BTreeMap::new();
             for ticket in self.tickets.iter().filter(|ticket| ticket.resource == *name) {
                 *lanes.entry(ticket.lane.1.clone()).or_insert(0) += 1;

@@ -85,7 +85,8 @@ impl Model {
 
     /// The declaration that means a lane: one of its very name before a pattern.
     pub(super) fn declared(&self, resource: &str, lane: Option<&str>) -> Option<&paceline_core::LaneSpec> {
-        let (lane, lanes) = (lane?, &self.resources.get(resource)?.lanes);
+        let spec = self.resources.get(resource).or_else(|| self.removed.get(resource))?;
+        let (lane, lanes) = (lane?, &spec.lanes);
         let means = |pattern: &Name| Lanes::Only(vec![pattern.clone()]).contain(Some(lane));
         lanes
             .iter()
@@ -117,12 +118,12 @@ impl Model {
         self.goes_in(head, aside) == Some(0)
     }
 
-    /// When the next session is dead, or half its time-out has passed.
+    /// When the next session is dead, or so much time has passed that the store seems to have been down.
     fn session_due(&self) -> Option<i128> {
-        let alive = self.sessions.iter().filter(|(_, session)| !session.dead);
-        let timed = alive.filter_map(|(id, session)| Some((session.deadline?, *id, session.time_out?)));
-        let (deadline, _, time_out) = timed.min()?;
-        Some((deadline - self.now.clock).min((time_out / 2).max(1)))
+        let alive = || self.sessions.values().filter(|session| !session.dead);
+        let deadline = alive().filter_map(|session| session.deadline).min()?;
+        let shortest = alive().filter_map(|session| session.time_out).min()?;
+        Some((deadline - self.now.clock).min((shortest / 2).max(1)))
     }
 
     /// After what time a head goes with what is set aside, if nothing settles; `None` where that takes a release.
@@ -215,16 +216,18 @@ impl Model {
 
     fn cost(&self, head: &Ticket) -> i128 {
         let whole = |spec: &LimitSpec| {
-            spec.members.iter().any(|member| *member.resource == *head.resource && member.lanes == Lanes::All)
+            let mut members = spec.members.iter();
+            !spec.shadow
+                && members.any(|member| *member.resource == *head.resource && member.lanes == Lanes::All)
         };
-        let costs = |concurrency: bool| {
-            let limits = self.enforced(head);
-            let costs = limits
-                .into_iter()
-                .filter(|(_, limit, _)| whole(&limit.spec) && limit.is_concurrency() == concurrency);
-            costs.map(|(_, limit, wanted)| wanted * limit.unit()).max()
-        };
-        costs(false).or_else(|| costs(true)).unwrap_or(0)
+        let weighs =
+            self.members(&head.resource, head.named.as_deref()).filter(|(_, limit)| whole(&limit.spec));
+        let (slots, rates): (Vec<_>, Vec<_>) = weighs.partition(|(_, limit)| limit.is_concurrency());
+        let costs = if rates.is_empty() { slots } else { rates };
+        let costs = costs.into_iter().map(|(_, limit)| {
+            i128::from(head.demand.get(&*limit.spec.metric).copied().unwrap_or(0)) * limit.unit()
+        });
+        costs.max().unwrap_or(0)
     }
 
     fn hold(&mut self, head: &Ticket) {
@@ -263,7 +266,12 @@ impl Model {
     }
 
     /// What the limits say to a demand that can never go, or not while one of them is paused and refuses.
-    pub(super) fn refused_by_limits(&self, resource: &str, lane: Option<&str>, demand: &Wants) -> Option<Refusal> {
+    pub(super) fn refused_by_limits(
+        &self,
+        resource: &str,
+        lane: Option<&str>,
+        demand: &Wants,
+    ) -> Option<Refusal> {
         let drawn = self.drawn(resource, lane, demand).into_iter().filter(|(_, limit, _)| !limit.spec.shadow);
         let mut refusals = drawn.filter_map(|(name, limit, wanted)| {
             if wanted > limit.most() {
