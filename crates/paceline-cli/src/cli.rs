@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Done, check, completions, demo, explain, fake_provider, simulate};
+use crate::commands::{Done, check, completions, demo, explain, fake_provider, schema, simulate};
 use crate::failure::Failure;
 
 const AFTER: &str = "\
@@ -35,6 +35,7 @@ enum Command {
     Simulate(simulate::Args),
     Explain(explain::Args),
     FakeProvider(fake_provider::Args),
+    Schema(schema::Args),
     Completions(completions::Args),
 }
 
@@ -47,6 +48,7 @@ impl Cli {
             Command::Simulate(args) => simulate::run(args),
             Command::Explain(args) => explain::run(args),
             Command::FakeProvider(args) => fake_provider::run(args),
+            Command::Schema(_) => schema::run(),
             Command::Completions(args) => Ok(completions::run(args)),
         }
     }

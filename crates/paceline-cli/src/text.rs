@@ -26,14 +26,18 @@ pub(crate) fn grouped(number: impl Into<i128>) -> String {
     text
 }
 
-/// Writes a duration in its largest whole unit, or in seconds with a fraction.
+/// Writes a duration: a whole number of one unit, the two largest units from two minutes on, else seconds.
 pub(crate) fn lasting(ms: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")];
     let whole = UNITS.iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit));
-    match whole {
-        Some((unit, name)) => format!("{} {name}", ms / unit),
-        None if ms < 1_000 => format!("{ms} ms"),
-        None => format!("{:.1} s", Duration::from_millis(ms).as_secs_f64()),
+    let large = UNITS.iter().zip(UNITS.iter().skip(1)).find(|((unit, _), _)| ms >= *unit && ms >= 120_000);
+    match (whole, large) {
+        (Some((unit, name)), _) => format!("{} {name}", ms / unit),
+        (None, Some(((unit, name), (less, less_name)))) => {
+            format!("{} {name} {} {less_name}", ms / unit, ms % unit / less)
+        }
+        (None, None) if ms < 1_000 => format!("{ms} ms"),
+        (None, None) => format!("{:.1} s", Duration::from_millis(ms).as_secs_f64()),
     }
 }
 
@@ -110,9 +114,9 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_written_in_their_largest_whole_unit() {
-        let shown = [250, 1_500, 60_000, 61_000, 86_400_000].map(lasting);
-        assert_eq!(shown, ["250 ms", "1.5 s", "1 min", "61 s", "1 d"]);
+    fn durations_are_written_in_units_that_can_be_read() {
+        let shown = [250, 1_500, 60_000, 61_000, 86_400_000, 86_375_600, 125_500].map(lasting);
+        assert_eq!(shown, ["250 ms", "1.5 s", "1 min", "61 s", "1 d", "23 h 59 min", "2 min 5 s"]);
     }
 
     #[test]

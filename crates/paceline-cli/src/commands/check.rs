@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use paceline::config::{self, CompiledLedger, CompiledResource, ConfigError, Sustained, Typical};
-use paceline::core::{Algorithm, Boundaries, Counting, LimitSpec};
+use paceline::core::{Algorithm, Boundaries, Counting, Lanes, LimitSpec};
 use paceline::provider::{Call, Usage};
 use paceline_sim::simulate::whole;
 use serde::Serialize;
@@ -64,6 +64,8 @@ struct Row {
     counts: &'static str,
     transit_ms: u64,
     shadow: bool,
+    /// Whether calls of all lanes draw on it.
+    all_lanes: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     amount_per_minute: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +94,8 @@ pub(crate) fn run(args: &Args) -> Result<Done, Failure> {
     let compiled = settings::compiled(&config)?;
     let typical = args.typical();
     let parts: Vec<Part> = compiled.ledgers.iter().flat_map(|ledger| parts(ledger, &typical)).collect();
-    let success = parts.iter().flat_map(|part| &part.limits).all(|row| !row.impossible);
+    let success =
+        parts.iter().flat_map(|part| &part.limits).all(|row| !row.impossible || row.shadow || !row.all_lanes);
     if args.json {
         return Done::json(&json!({ "resources": parts }), success);
     }
@@ -172,6 +175,10 @@ fn row(spec: &LimitSpec, sustained: &Sustained, resource: &str) -> Row {
         },
         transit_ms: spec.transit,
         shadow: spec.shadow,
+        all_lanes: spec
+            .members
+            .iter()
+            .any(|member| *member.resource == *resource && member.lanes == Lanes::All),
         amount_per_minute: Some(sustained.amount_per_minute).filter(|amount| amount.is_finite()),
         calls_per_minute: Some(sustained.calls_per_minute).filter(|calls| calls.is_finite()),
         share: sustained.share,
@@ -231,12 +238,15 @@ fn table(rows: &[Row]) -> Table {
     table
 }
 
-/// Says which limit binds such calls.
+/// Says which limit binds such calls, whatever their lane.
 fn conclusion(rows: &[Row]) -> String {
-    if let Some(row) = rows.iter().find(|row| row.impossible && !row.shadow) {
+    if let Some(row) = rows.iter().find(|row| row.impossible && !row.shadow && row.all_lanes) {
         return format!("  {RED}{} can never hold such a call.{RED:#}\n", row.limit);
     }
-    let enforced = rows.iter().filter(|row| !row.shadow).filter_map(|row| Some((row.calls_per_minute?, row)));
+    let enforced = rows
+        .iter()
+        .filter(|row| !row.shadow && row.all_lanes)
+        .filter_map(|row| Some((row.calls_per_minute?, row)));
     match enforced.min_by(|one, other| one.0.total_cmp(&other.0)) {
         Some((calls, row)) => format!("  Sustains {calls:.1} such calls a minute; {} binds.\n", row.limit),
         None => "  Nothing here binds such calls.\n".to_owned(),

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod fake_provider;
+pub(crate) mod schema;
 pub(crate) mod simulate;
 
 use crate::failure::Failure;

@@ -91,7 +91,7 @@ pub(super) struct Tally {
 
 #[derive(Debug, Clone, Default)]
 struct Waits {
-    waits: Vec<Millis>,
+    granted_after: Vec<Millis>,
     latest: u64,
     refused: BTreeMap<String, u64>,
 }
@@ -112,7 +112,7 @@ impl Tally {
         let lane = self.lanes.entry((call.resource.clone(), call.lane.clone())).or_default();
         self.overtaken += u64::from(number < lane.latest);
         lane.latest = lane.latest.max(number);
-        lane.waits.push(waited);
+        lane.granted_after.push(waited);
         let used = self.used.entry((call.resource.clone(), call.lane.clone())).or_default();
         for (metric, amount) in counted(call) {
             let amount = if metric == "concurrent_requests" { amount * call.duration_ms } else { amount };
@@ -167,7 +167,7 @@ impl Tally {
 
 impl Waits {
     fn report(&self, (resource, lane): &(Name, Option<Name>)) -> LaneReport {
-        let mut waits = self.waits.clone();
+        let mut waits = self.granted_after.clone();
         waits.sort_unstable();
         LaneReport {
             resource: resource.to_string(),
