@@ -69,7 +69,7 @@ impl Account {
                 self.end_leases(&mut state, now, &mut wakers);
             }
             let result = work(&mut state, now, &mut wakers);
-            if !state.line.is_empty() {
+            if std::mem::take(&mut state.stepped) && !state.line.is_empty() {
                 self.deliver(&mut state, &mut wakers);
                 self.set_alarm(&mut state);
             }

@@ -84,7 +84,10 @@ impl Account {
     }
 
     pub(crate) fn renew(&self, number: u64, lease: Millis) -> Result<(), Error> {
-        self.step(|state, now, _| state.leases.renew(number, now.saturating_add(lease)))
+        self.step(|state, now, _| {
+            state.leases.renew(number, now.saturating_add(lease));
+            state.stepped = true;
+        })
     }
 
     pub(crate) fn permits(&self) -> Result<Vec<PermitInfo>, Error> {

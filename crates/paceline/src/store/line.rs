@@ -13,7 +13,8 @@ pub(super) const LONG_WAIT: Millis = 30_000;
 /// The tickets of this process that wait, or whose answer has not been taken yet.
 #[derive(Default)]
 pub(super) struct Line {
-    waiters: BTreeMap<u64, Waiter>,
+    /// Boxed, for a tree whose keys ascend leaves half of its nodes empty.
+    waiters: BTreeMap<u64, Box<Waiter>>,
     undecided: usize,
     deadlines: BTreeSet<(Millis, u64)>,
     silences: BTreeMap<usize, Silence>,
@@ -74,7 +75,7 @@ impl Line {
         let silence = Silence { due: waiter.since + LONG_WAIT, warned: 0, patience: LONG_WAIT };
         self.silences.entry(waiter.slot).or_insert(silence);
         self.undecided += 1;
-        self.waiters.insert(number, waiter);
+        self.waiters.insert(number, Box::new(waiter));
     }
 
     /// Notes what became of a ticket, and gathers the waker of its caller.
@@ -88,7 +89,12 @@ impl Line {
     }
 
     /// Takes what became of a ticket with its record; where it still waits, its caller's waker is kept.
-    pub(super) fn take(&mut self, number: u64, waker: Waker, wakers: &mut Wakers) -> Option<(Waiter, End)> {
+    pub(super) fn take(
+        &mut self,
+        number: u64,
+        waker: Waker,
+        wakers: &mut Wakers,
+    ) -> Option<(Box<Waiter>, End)> {
         let waiter = self.waiters.get_mut(&number)?;
         let Some(end) = waiter.end.take() else {
             wakers.discard(waiter.waker.replace(waker));
@@ -101,11 +107,11 @@ impl Line {
     /// Forgets a ticket, and returns whether its grant crossed or it still waits: there is something to cancel.
     pub(super) fn leave(&mut self, number: u64, wakers: &mut Wakers) -> bool {
         let Some(waiter) = self.waiters.remove(&number) else { return false };
-        wakers.discard(waiter.waker);
         if waiter.end.is_none() {
             self.undecided -= 1;
             self.deadlines.remove(&(waiter.deadline, number));
         }
+        wakers.discard(waiter.waker);
         matches!(waiter.end, None | Some(End::Granted { .. }))
     }
 
@@ -138,7 +144,7 @@ impl Line {
                 self.waiters.iter().filter(|(_, waiter)| waiter.slot == *slot && waiter.is_waiting());
             let Some((number, waiter)) = waiting.next() else { return false };
             if silence.look_at(*number, waiter.since, now) {
-                oldest.push(waiter);
+                oldest.push(&**waiter);
             }
             true
         });

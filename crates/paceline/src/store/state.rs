@@ -23,6 +23,8 @@ pub(crate) struct State {
     pub(super) leases: Leases,
     last_number: u64,
     stepped_at: Millis,
+    /// Whether the ledger took a step since its decisions were last delivered.
+    pub(super) stepped: bool,
 }
 
 impl State {
@@ -36,6 +38,7 @@ impl State {
             leases,
             last_number: 0,
             stepped_at: now,
+            stepped: false,
         }
     }
 
@@ -47,7 +50,7 @@ impl State {
 
     /// Applies one command.
     pub(crate) fn apply(&mut self, now: Millis, command: Command) -> Outcome {
-        self.stepped_at = now;
+        (self.stepped_at, self.stepped) = (now, true);
         self.ledger.apply(now, command)
     }
 
@@ -63,7 +66,7 @@ impl State {
     }
 
     pub(super) fn tick(&mut self, now: Millis) {
-        self.stepped_at = now;
+        (self.stepped_at, self.stepped) = (now, true);
         self.ledger.tick(now);
     }
 
