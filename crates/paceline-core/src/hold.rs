@@ -105,6 +105,7 @@ impl Hold {
         }
     }
 
+    #[inline]
     fn share(&self, metric: Metric) -> Share {
         let extra = self.extra.as_ref().map_or(0, |extra| extra.amount(metric));
         Share { reserved: signed(self.reserved.amount(metric)), extra: signed(extra) }
@@ -113,6 +114,7 @@ impl Hold {
 
 impl Limit {
     /// Replaces a share by what was used, and returns what went back and what was charged.
+    #[inline]
     fn settle(&mut self, entry: Entry, share: Share, used: i64, now: Now) -> (i64, i64) {
         let total = share.reserved + share.extra;
         let over = (used - total).max(0);

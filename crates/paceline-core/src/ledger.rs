@@ -183,6 +183,7 @@ impl Ledger {
     }
 
     /// Begins a step: time passes, what is overdue is marked, and some of what was marked is done.
+    #[inline]
     pub(crate) fn begin(&mut self, now: Millis) {
         if now < self.now.wall {
             // What was reached stays reached, also where nobody looked.
@@ -196,13 +197,16 @@ impl Ledger {
         self.more = false;
         self.grants_left = GRANTS;
         self.looks_left = LOOKS;
-        self.sessions.forgive(self.now.clock, gap);
-        self.expire();
+        if self.sessions.are_timed() {
+            self.sessions.forgive(self.now.clock, gap);
+            self.expire();
+        }
         self.sweep_sessions();
         self.sweep_line();
     }
 
     /// Returns what the ledger's clock shows when the store's shows `now`.
+    #[inline]
     pub(crate) fn reading(&self, now: Millis) -> Now {
         let gap = now.saturating_sub(self.now.wall);
         Now { clock: if self.started { self.now.clock + gap } else { now }, wall: now }
@@ -365,7 +369,8 @@ impl Ledger {
     fn observe(&mut self, limit: LimitId, remaining: Option<u64>, amount: Option<u64>) -> Outcome {
         let now = self.now;
         let number = limit.0;
-        let Some(limit) = self.limits.get_mut(number as usize) else { return Outcome::Done };
+        let limit = self.limits.get_mut(number as usize).filter(|limit| limit.is_known());
+        let Some(limit) = limit else { return Outcome::Done };
         limit.bring(now);
         if let Some(amount) = amount.filter(|amount| *amount > 0) {
             let smaller = amount < limit.spec.amount;

@@ -66,6 +66,11 @@ impl Sessions {
         self.time_outs.first_key_value().map(|(time_out, _)| *time_out)
     }
 
+    /// Returns whether any has a time-out.
+    pub(crate) fn are_timed(&self) -> bool {
+        !self.time_outs.is_empty()
+    }
+
     pub(crate) fn alive(&mut self, id: SessionId) -> Option<&mut Session> {
         self.all.get_mut(&id).filter(|session| !session.dead)
     }

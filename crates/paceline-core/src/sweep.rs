@@ -52,8 +52,14 @@ impl Ledger {
     }
 
     /// Looks at waiting tickets in the order of resources, lanes and places, and ends those that cannot be served.
+    #[inline]
     pub(crate) fn sweep_line(&mut self) {
-        let Some(mut sweep) = self.sweep.take() else { return };
+        if let Some(sweep) = self.sweep.take() {
+            self.sweep_on(sweep);
+        }
+    }
+
+    fn sweep_on(&mut self, mut sweep: Sweep) {
         while self.looks_left > 0 {
             let Some((ticket, after)) = self.next_to_look_at(&sweep) else { return self.swept() };
             sweep.after = Some(after);

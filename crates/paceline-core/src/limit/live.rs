@@ -24,6 +24,7 @@ pub(crate) struct Pause {
 
 impl Pause {
     /// Returns what is left of it, 0 where it is over.
+    #[inline]
     pub(crate) fn left(pause: Option<Self>, clock: Millis) -> Millis {
         match pause {
             Some(Self { until: NEVER, .. }) => NEVER,
@@ -140,7 +141,7 @@ impl Limit {
     fn empty(&mut self, at: Millis) {
         self.empty_at = self.empty_at.map(|empty_at| if empty_at == at { NEVER } else { empty_at });
         if let Meter::Bucket(bucket) = &mut self.meter
-            && !self.terms.is_concurrency()
+            && !self.terms.is_concurrency
         {
             bucket.empty();
         }
@@ -162,10 +163,12 @@ impl Limit {
     }
 
     /// Returns what can be granted; below zero is debt.
+    #[inline]
     pub(crate) fn left(&self, now: Now) -> i64 {
         self.meter.left(&self.terms, now) - self.held
     }
 
+    #[inline]
     pub(crate) fn aside(&self, walk: u64) -> i64 {
         if self.aside.0 == walk { self.aside.1 } else { 0 }
     }
@@ -175,12 +178,14 @@ impl Limit {
     }
 
     /// Returns the most that it can ever grant at once.
+    #[inline]
     pub(crate) fn most(&self) -> i64 {
         self.terms.most
     }
 
+    #[inline]
     pub(crate) fn is_concurrency(&self) -> bool {
-        self.terms.is_concurrency()
+        self.terms.is_concurrency
     }
 
     /// Returns after what time it covers a demand if nothing settles; [`NEVER`] where that takes a settlement.
@@ -218,6 +223,7 @@ impl Limit {
         self.meter.charge(&self.terms, now, amount)
     }
 
+    #[inline]
     pub(crate) fn charge(&mut self, now: Now, amount: i64) {
         self.meter.charge(&self.terms, now, amount);
     }

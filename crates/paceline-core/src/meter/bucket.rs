@@ -57,14 +57,16 @@ impl Bucket {
         self.fills += 1;
     }
 
+    #[inline]
     pub(crate) fn charge(&mut self, _: &Terms, amount: i64) -> Note {
         self.level = (self.level - amount).max(-BOUND);
         Note { at: self.fills, ..Note::default() }
     }
 
     /// Returns nothing if the bucket has been full since the grant, for then time has returned it.
+    #[inline]
     pub(crate) fn give_back(&mut self, terms: &Terms, note: Note, amount: i64) -> i64 {
-        if window_of(terms) > 0 && self.fills != note.at {
+        if self.fills != note.at && !terms.is_concurrency {
             return 0;
         }
         let before = self.level;
@@ -119,13 +121,14 @@ impl Bucket {
     /// Takes over other terms of the same kind: what was spent stays spent, and more room comes only with time.
     pub(crate) fn adopt(&mut self, old: &Terms, new: &Terms) {
         let kept = self.level + new.most - old.most;
-        self.level = if new.is_concurrency() { kept } else { kept.min(self.level) }.max(-BOUND);
+        self.level = if new.is_concurrency { kept } else { kept.min(self.level) }.max(-BOUND);
         if window_of(old) != window_of(new) || self.level >= new.most {
             self.rest = 0;
         }
     }
 }
 
+#[inline]
 fn window_of(terms: &Terms) -> i64 {
     match terms.kind {
         Kind::Bucket { window } => window,

@@ -49,6 +49,7 @@ impl Meter {
     }
 
     /// Lets time pass, and returns how much came back.
+    #[inline]
     pub(crate) fn bring(&mut self, terms: &Terms, now: Now) -> i64 {
         match self {
             Self::Bucket(bucket) => bucket.bring(terms, now.clock),
@@ -58,6 +59,7 @@ impl Meter {
     }
 
     /// Returns what is left at the time it was brought to; below zero is debt.
+    #[inline]
     pub(crate) fn left(&self, terms: &Terms, now: Now) -> i64 {
         match self {
             Self::Bucket(bucket) => bucket.level,
@@ -67,6 +69,7 @@ impl Meter {
     }
 
     /// Counts an amount, whatever is left.
+    #[inline]
     pub(crate) fn charge(&mut self, terms: &Terms, now: Now, amount: i64) -> Note {
         match self {
             Self::Bucket(bucket) => bucket.charge(terms, amount),
@@ -76,6 +79,7 @@ impl Meter {
     }
 
     /// Takes back an amount from where it was counted, and returns how much of it was still there to return.
+    #[inline]
     pub(crate) fn give_back(&mut self, terms: &Terms, note: Note, amount: i64) -> i64 {
         match self {
             Self::Bucket(bucket) => bucket.give_back(terms, note, amount),
@@ -99,7 +103,7 @@ impl Meter {
     /// Returns after what time it would be full again if it were emptied now.
     pub(crate) fn full_by(&self, terms: &Terms, now: Now) -> Millis {
         match self {
-            Self::Bucket(_) if terms.is_concurrency() => MINUTE,
+            Self::Bucket(_) if terms.is_concurrency => MINUTE,
             Self::Bucket(bucket) => bucket.full_by(terms, now.clock),
             Self::Sliding(_) => Sliding::full_by(terms, now.clock),
             Self::Fixed(fixed) => fixed.full_by(terms, now.wall),

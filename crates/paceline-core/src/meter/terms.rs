@@ -17,6 +17,7 @@ pub(crate) struct Terms {
     /// The most that can be left.
     pub(crate) most: i64,
     pub(crate) until_settled: bool,
+    pub(crate) is_concurrency: bool,
     /// The length of a tick in milliseconds.
     pub(crate) tick: Millis,
     pub(crate) kind: Kind,
@@ -57,11 +58,8 @@ impl Terms {
             Algorithm::Concurrency => (Kind::Bucket { window: 0 }, 1, amount),
         };
         let (amount, most) = (signed(amount), signed(most));
-        Ok(Self { amount, most, until_settled, tick, kind })
-    }
-
-    pub(crate) fn is_concurrency(&self) -> bool {
-        matches!(self.kind, Kind::Bucket { window: 0 })
+        let is_concurrency = spec.algorithm == Algorithm::Concurrency;
+        Ok(Self { amount, most, until_settled, is_concurrency, tick, kind })
     }
 
     /// Returns the whole ticks that have passed at a time of the ledger's clock.
