@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use paceline_core::SpecError;
+
 /// Everything that was found wrong with a configuration; never empty.
 ///
 /// `Display` shows it as a compiler would: what is wrong, the file, line and column, the line itself with a mark
@@ -164,6 +166,11 @@ pub enum Fault {
         limit: String,
         /// What they add up to, in hundredths of a per cent.
         hundredths: u32,
+    },
+    /// Something that no ledger can do, and that nothing more particular was said of.
+    Unworkable {
+        /// What the ledger says.
+        error: SpecError,
     },
     /// A name that is taken.
     Taken {

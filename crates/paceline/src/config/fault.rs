@@ -32,6 +32,7 @@ impl fmt::Display for Fault {
             Self::OverReserved { limit, hundredths } => {
                 write!(f, "reserves on {limit} add up to {}, and must leave something", percent(*hundredths))
             }
+            Self::Unworkable { error } => write!(f, "no ledger can do this: {error}"),
             Self::Taken { what, name, by } => write!(f, "the {what} `{name}` is taken by {by}"),
         }
     }

@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
         match &node.value {
             Value::Map(entries) => {
                 for entry in entries.iter() {
-                    self.path.push(entry.key.clone());
+                    self.path.push(source::struck_out(&entry.key));
                     read(self, entry);
                     self.path.pop();
                 }

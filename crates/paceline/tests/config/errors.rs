@@ -348,7 +348,7 @@ fn code_is_checked_as_a_file_is() {
         limit(Limit::per_minute("requests", 5).style(Style::Concurrency)),
         Fault::Contradiction { .. }
     ));
-    assert!(matches!(limit(Limit::per_minute("", 5)), Fault::Missing { .. }));
+    assert!(matches!(limit(Limit::per_minute("", 5)), Fault::Mismatch { .. }));
     let half = Share::percent(50).expect("a share");
     let lane = |name: &str| Lane::new(name).reserve(half);
     let lanes = Resource::new().limit(Limit::per_minute("requests", 5)).lane(lane("a")).lane(lane("b"));
@@ -370,4 +370,37 @@ fn the_largest_file_is_read_in_time() {
     let text =
         format!("openai:\n  shared: {{pool: {{tokens_per_minute: 9}}}}\nresources:\n{}", lines.join("\n"));
     assert_eq!(super::compiled(&text).ledgers[0].configuration.resources.len(), 15_000);
+}
+
+#[test]
+fn strange_names() {
+    for text in [
+        "'': {a: {requests_per_day: 5}}",
+        "openai: {'a{b}': {requests_per_day: 5}}",
+        "openai: {\"a\\nb\": {requests_per_day: 5}}",
+        "resources: {mine: {requests_per_day: 5, ledger: 'a}'}}",
+        "resources: {mine: {limits: [{id: 'x{', metric: requests, amount: 5, window: 1m}]}}",
+        "resources: {mine: {requests_per_day: 5, lanes: {'{x}': }}}",
+    ] {
+        assert!(matches!(first(text), Fault::Mismatch { .. }), "{text}: {}", first(text));
+    }
+    let long = "a".repeat(201);
+    assert!(matches!(first(&format!("openai: {{{long}: {{requests_per_day: 5}}}}")), Fault::Mismatch { .. }));
+}
+
+#[test]
+fn a_transit_longer_than_its_window() {
+    let fault = first("mistral: {a: {requests_per_100_milliseconds: 5}}");
+    assert!(
+        matches!(fault, Fault::OutOfRange { what: "the transit in milliseconds", most: 100, .. }),
+        "{fault}"
+    );
+}
+
+#[test]
+fn more_metrics_than_a_ledger_knows() {
+    let limits: Vec<String> =
+        (0..1_001).map(|metric| format!("metric_{metric}_of_ours_per_minute: 5")).collect();
+    let fault = first(&format!("resources: {{mine: {{{}}}}}", limits.join(", ")));
+    assert!(matches!(fault, Fault::Unworkable { .. }), "{fault}");
 }

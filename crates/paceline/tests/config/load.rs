@@ -357,3 +357,22 @@ fn a_file_is_read_from_disk() {
     std::fs::remove_file(&path).expect("it can be removed");
     assert_eq!(loaded.expect("it is valid"), Config::parse("limits.yaml", DESIGN).expect("it is valid"));
 }
+
+#[test]
+fn a_resource_draws_once_on_what_it_shares_twice() {
+    let text = "
+openai:
+  shared: {pool: {tokens_per_minute: 1_000}}
+  a: {limits: [{shared: pool, lane: x}, {shared: pool, lane: y}]}
+  b: {shared: [pool, pool]}
+";
+    let compiled = compiled(text);
+    let members = &limit(&compiled, "openai/pool/tokens_per_minute").members;
+    assert_eq!(members[0].lanes, Lanes::Only(vec!["x".into(), "y".into()]));
+    assert_eq!((members.len(), &members[1].lanes), (2, &Lanes::All));
+}
+
+#[test]
+fn what_is_shared_with_nobody_reaches_no_ledger() {
+    assert!(ids(&compiled("openai: {shared: {pool: {tokens_per_minute: 9}}}")).is_empty());
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use paceline_core::{Lanes, Member};
 
 use super::own::private_limits;
-use super::{Compiler, Draft, Drafted, Path, Planned, joined, limit_path};
+use super::{Compiler, Draft, Drafted, Path, Planned, join, joined, limit_path};
 use crate::config::error::Fault;
 use crate::config::glob_matches;
 use crate::config::limit::Limit;
@@ -29,6 +29,7 @@ static NO_LIMITS: Resource = Resource::EMPTY;
 impl<'a> Compiler<'a> {
     pub(super) fn account(&mut self, name: &'a str, account: &'a Account) -> Option<Draft<'a>> {
         let path = vec![Step::Name(name.to_owned())];
+        self.check_name(name, &path);
         let profile = self.provider_of_account(name, account, &path)?;
         let rows = self.rows(account, &profile, &path);
         self.check_bound(account.max_waiting, &path);
@@ -58,6 +59,7 @@ impl<'a> Compiler<'a> {
     fn model(&mut self, work: &mut Work<'a>, model: &'a str, resource: &'a Resource, rows: &'static [Seed]) {
         let name = full_name(work.name, model);
         let path = joined(&work.path, Step::Name(model.to_owned()));
+        self.check_name(model, &path);
         let profile = Arc::new(work.profile.of_model(model, resource.reserve));
         let mut drafted = self.draft(&name, resource, profile, &path);
         drafted.compiled.aliases = resource.aliases.iter().map(|alias| full_name(work.name, alias)).collect();
@@ -83,7 +85,7 @@ impl<'a> Compiler<'a> {
                         resource: full_name(work.name, model).as_str().into(),
                         lanes: lanes_of(draw),
                     };
-                    members.entry(draw.name.as_str()).or_default().push(member);
+                    join(members.entry(draw.name.as_str()).or_default(), member);
                 } else {
                     self.no_such_shared(draw, shared.keys().map(String::as_str), &path);
                 }

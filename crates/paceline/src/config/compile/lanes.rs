@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use paceline_core::{Algorithm, Lanes, LimitSpec, Member, Name};
+use paceline_core::{Algorithm, Lanes, LimitSpec, MAX_AMOUNT, Member, Name};
 
 use super::{Compiler, Path};
 use crate::config::error::Fault;
@@ -50,6 +50,10 @@ pub(super) fn fault(lane: &Lane) -> Option<Fault> {
     if lane.name.is_empty() || beginning.contains('*') {
         let expected = "the name of a lane, with `*` at its end if anywhere".to_owned();
         return Some(Fault::Mismatch { expected, found: format!("`{}`", lane.name) });
+    }
+    if lane.max_head_start > MAX_AMOUNT {
+        let (what, found) = ("the head start in milliseconds", lane.max_head_start.to_string());
+        return Some(Fault::OutOfRange { what, found, least: 0, most: MAX_AMOUNT });
     }
     if let Some(weight) = lane.weight.filter(|weight| !(1..=1_000).contains(weight)) {
         let found = weight.to_string();

@@ -34,8 +34,9 @@ impl Compiler<'_> {
             }
         };
         let spec = spec(planned, algorithm);
-        if let Some(fault) = too_small(planned.limit, &spec) {
-            self.fault(&joined(&planned.path, Step::Key("burst".to_owned())), fault);
+        if let Some((key, fault)) = unworkable(planned.limit, &spec) {
+            self.fault(&joined(&planned.path, Step::Key(key.to_owned())), fault);
+            return Vec::new();
         }
         let mut specs: Vec<LimitSpec> = sub_windows(planned, &spec).collect();
         specs.insert(0, spec);
@@ -56,9 +57,8 @@ impl Compiler<'_> {
                 self.fault(&joined(path, Step::Key(key.to_owned())), fault);
             }
         }
-        if limit.metric.is_empty() {
-            self.fault(path, Fault::Missing { what: "the metric".to_owned() });
-        }
+        self.check_name(&limit.metric, path);
+        self.check_name(&limit.name(), path);
         if let Some(near) = misspelt_metric(&limit.metric) {
             let (name, nearest) = (limit.metric.clone(), Some(near.to_owned()));
             self.fault(path, Fault::UnknownName { what: "metric", name, nearest, known: Vec::new() });
@@ -186,6 +186,16 @@ fn spec(planned: &Planned<'_>, algorithm: Algorithm) -> LimitSpec {
         shadow: limit.shadow,
         transit: if in_flight { 0 } else { limit.transit.unwrap_or(profile.transit) },
         members: planned.members.clone(),
+    }
+}
+
+fn unworkable(limit: &Limit, spec: &LimitSpec) -> Option<(&'static str, Fault)> {
+    match spec.algorithm {
+        Algorithm::SlidingWindow { window: most, .. } if spec.transit > most => {
+            let (what, found) = ("the transit in milliseconds", spec.transit.to_string());
+            Some(("transit", Fault::OutOfRange { what, found, least: 0, most }))
+        }
+        _ => too_small(limit, spec).map(|fault| ("burst", fault)),
     }
 }
 

@@ -7,18 +7,21 @@ mod names;
 mod own;
 mod window;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use paceline_core::{Configuration, LaneSpec, LimitSpec, Member, ResourceSpec};
+use paceline_core::{
+    Command, Configuration, LaneSpec, Lanes, Ledger, LimitSpec, Member, Metric, Outcome, ResourceSpec,
+    SpecError,
+};
 
 use super::compiled::{Compiled, CompiledLedger, CompiledResource};
 use super::error::{ConfigError, Fault, Problem};
 use super::limit::Limit;
 use super::model::{Config, Lane, Resource};
 use super::reader::{MAX_PROBLEMS, path_text};
-use super::source::Step;
+use super::source::{Step, struck_out};
 use super::units::Share;
 use crate::provider::Profile;
 
@@ -28,6 +31,12 @@ pub(super) struct Compiler<'a> {
     now: u64,
     problems: Vec<Problem>,
 }
+
+/// The longest name, in bytes.
+const MAX_NAME: usize = 200;
+
+/// The most metrics of a ledger.
+const MAX_METRICS: usize = 1_000;
 
 /// Where something is said, from the outside in.
 type Path = Vec<Step>;
@@ -93,7 +102,10 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn fault(&mut self, path: &[Step], fault: Fault) {
+    fn fault(&mut self, path: &[Step], mut fault: Fault) {
+        if let Fault::UnknownName { name, .. } = &mut fault {
+            *name = struck_out(name);
+        }
         if self.problems.len() < MAX_PROBLEMS {
             let location = self.config.source.as_ref().map(|source| source.locate(path));
             self.problems.push(Problem { fault, path: path_text(path), location });
@@ -108,14 +120,57 @@ impl<'a> Compiler<'a> {
             // What nobody draws on is checked all the same, and no ledger needs it.
             for spec in self.specs(planned).into_iter().filter(|spec| !spec.members.is_empty()) {
                 let derived = self.derived(&spec, &lanes, &planned.path);
-                limits.push(spec);
-                limits.extend(derived);
+                let all = std::iter::once(spec).chain(derived);
+                limits.extend(all.inspect(|spec| self.try_out(spec, &planned.path)));
             }
+        }
+        if self.problems.is_empty() {
+            self.check_together(&limits);
         }
         let resources = draft.resources.iter().map(resource_spec);
         let configuration = Configuration::new(limits, resources);
         let resources = draft.resources.into_iter().map(|drafted| drafted.compiled).collect();
         CompiledLedger { name: draft.name, revision: draft.revision, configuration, resources }
+    }
+
+    /// Tells a ledger of a limit, so that what compiles is taken over.
+    fn try_out(&mut self, spec: &LimitSpec, path: &Path) {
+        let one: Vec<Member> = spec.members.iter().take(1).cloned().collect();
+        let resources: Vec<ResourceSpec> =
+            one.iter().map(|member| ResourceSpec::new(&member.resource)).collect();
+        let alone = LimitSpec { members: one, ..LimitSpec::clone(spec) };
+        let command = Command::configure(Configuration::new([alone], resources));
+        if let Outcome::Invalid(error) = Ledger::new().apply(self.now, command) {
+            self.fault(path, Fault::Unworkable { error });
+        }
+    }
+
+    /// Checks what no limit shows by itself.
+    fn check_together(&mut self, limits: &[LimitSpec]) {
+        let mut ids = HashSet::new();
+        if let Some(twice) = limits.iter().find(|limit| !ids.insert(&limit.id)) {
+            let error = SpecError::Duplicate { id: twice.id.clone() };
+            self.fault(&[], Fault::Unworkable { error });
+        }
+        let named = limits.iter().filter(|limit| Metric::known(&limit.metric).is_none());
+        let mut metrics: BTreeMap<&str, &LimitSpec> = named.map(|limit| (&*limit.metric, limit)).collect();
+        let count = metrics.len() + Metric::KNOWN.len();
+        if let Some((_, limit)) = metrics.pop_last().filter(|_| count > MAX_METRICS) {
+            let (value, most) = (count as u64, MAX_METRICS as u64);
+            let error = SpecError::TooLarge { id: limit.id.clone(), field: "metrics", value, most };
+            self.fault(&[], Fault::Unworkable { error });
+        }
+    }
+
+    /// Names go into keys of stores and lines of logs.
+    fn check_name(&mut self, name: &str, path: &[Step]) {
+        let strange = |letter: char| letter.is_control() || matches!(letter, '{' | '}');
+        if name.is_empty() || name.len() > MAX_NAME || name.contains(strange) {
+            let expected =
+                format!("a name of at most {MAX_NAME} bytes, without braces and control characters");
+            let found = format!("`{}`", name.chars().take(MAX_NAME).collect::<String>().escape_debug());
+            self.fault(path, Fault::Mismatch { expected, found });
+        }
     }
 
     /// Checks a resource in itself, and returns it with its name.
@@ -156,6 +211,21 @@ fn resource_spec(drafted: &Drafted<'_>) -> ResourceSpec {
                 .max_head_start(lane.max_head_start),
         )
     })
+}
+
+/// Adds a resource to those that draw on a limit; one that was added just before draws with the lanes of both.
+fn join(members: &mut Vec<Member>, member: Member) {
+    let Some(there) = members.last_mut().filter(|last| last.resource == member.resource) else {
+        return members.push(member);
+    };
+    match (&mut there.lanes, member.lanes) {
+        (Lanes::Only(lanes), Lanes::Only(more)) => {
+            lanes.extend(more);
+            lanes.sort();
+            lanes.dedup();
+        }
+        (all, _) => *all = Lanes::All,
+    }
 }
 
 /// Returns the path with one more step.

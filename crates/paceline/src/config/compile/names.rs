@@ -147,6 +147,7 @@ impl<'a> Compiler<'a> {
         }
         for (position, lane) in resource.lanes.iter().enumerate() {
             let here = joined(&joined(path, Step::Name("lanes".to_owned())), Step::Name(lane.name.clone()));
+            self.check_name(&lane.name, &here);
             if let Some(fault) = super::lanes::fault(lane) {
                 self.fault(&here, fault);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use paceline_core::{Lanes, Member};
 
-use super::{Compiler, Draft, Drafted, Path, Planned, joined, limit_path};
+use super::{Compiler, Draft, Drafted, Path, Planned, join, joined, limit_path};
 use crate::config::compiled::UnknownResource;
 use crate::config::error::Fault;
 use crate::config::model::{Own, Resource, Unknown};
@@ -27,6 +27,8 @@ impl<'a> Compiler<'a> {
     ) {
         let path = vec![Step::Name("resources".to_owned()), Step::Name(name.to_owned())];
         let ledger = own.ledger.as_deref().unwrap_or(name);
+        self.check_name(name, &path);
+        self.check_name(ledger, &path);
         if own.ledger.is_none() && places.contains_key(name) {
             let by = format!("a ledger; say `ledger: {name}` to join it");
             self.fault(&path, Fault::Taken { what: "name", name: name.to_owned(), by });
@@ -90,7 +92,7 @@ impl<'a> Compiler<'a> {
             let lanes = if draw.lanes.is_empty() { Lanes::All } else { only(&draw.lanes) };
             let member = Member { resource: drafted.compiled.name.as_str().into(), lanes };
             for planned in draft.limits.get_mut(range).into_iter().flatten() {
-                planned.members.push(member.clone());
+                join(&mut planned.members, member.clone());
             }
         }
     }
