@@ -15,12 +15,18 @@ pub struct InMemory {
     pub ledger: Ledger,
     resources: BTreeMap<String, ResourceId>,
     limits: BTreeMap<String, LimitId>,
+    last: Millis,
 }
 
 impl InMemory {
     /// Returns an empty ledger.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The time of the last step.
+    pub fn now(&self) -> Millis {
+        self.last
     }
 
     fn amounts(&mut self, wants: &Wants) -> Amounts {
@@ -99,6 +105,7 @@ impl InMemory {
 
 impl Subject for InMemory {
     fn batch(&mut self, now: Millis, asks: &[Ask]) -> Vec<Answer> {
+        self.last = now;
         let commands: Vec<Option<Command>> = asks.iter().map(|ask| self.command(ask)).collect();
         let known = commands.iter().flatten().cloned().collect::<Vec<_>>();
         let mut outcomes = self.ledger.batch(now, known).into_iter();

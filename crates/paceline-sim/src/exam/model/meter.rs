@@ -246,8 +246,7 @@ impl Meter {
             Algorithm::TokenBucket { .. } => {
                 let mut bucket = self.bucket(now.clock);
                 bucket.level = bucket.level.min(0);
-                let pause = self.pause_left(now);
-                bucket.time_until(bucket.shape.burst, now.clock).map(|time| time + pause)
+                bucket.time_until(bucket.shape.burst, now.clock)
             }
             Algorithm::SlidingWindow { .. } => Some(self.leaves(self.slot(now.clock)) - now.clock),
             Algorithm::FixedWindow { .. } => {
@@ -259,7 +258,8 @@ impl Meter {
             }
             Algorithm::Concurrency => Some(0),
         };
-        full.map(|full| if self.holds() { full.max(60_000) } else { full })
+        let full = full.map(|full| if self.holds() { full.max(60_000) } else { full });
+        full.map(|full| full + self.pause_left(now))
     }
 
     /// How long the last pause of it lasts that has an end.
