@@ -139,7 +139,7 @@ fn members_fit(value: &Value, schema: &Value, at: &str) -> Result<(), String> {
         match (schema["properties"].get(key), by_pattern, &schema["additionalProperties"]) {
             (None, None, Value::Bool(false)) => return Err(format!("{at}: no such key")),
             (Some(schema), ..) | (None, Some((_, schema)), _) | (None, None, schema) => {
-                fits(member, schema, &at)?
+                fits(member, schema, &at)?;
             }
         }
     }
