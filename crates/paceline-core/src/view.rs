@@ -8,7 +8,7 @@ use core::fmt::Write;
 use crate::command::{ResourceId, SessionId, TicketId};
 use crate::demand::Amounts;
 use crate::lane::{Lane, Resource};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Spot};
 use crate::limit::{Limit, Pause};
 use crate::meter::{Meter, signed};
 use crate::snapshot::{Binding, Explanation, LaneView, LimitView, PermitView, ResourceView, Snapshot};
@@ -165,30 +165,36 @@ impl Ledger {
         })
     }
 
-    /// Iterates over the permits that are out, by session and number.
+    /// Iterates over the permits that are out, by session and number. Their ages are those of the last step.
     pub fn permits(&self) -> impl Iterator<Item = PermitView> + '_ {
         self.permits_from(TicketId::default())
     }
 
     /// Iterates over the permits that are out from an id on, by session and number.
     pub fn permits_from(&self, from: TicketId) -> impl Iterator<Item = PermitView> + '_ {
-        let holds = self.spots.range(from..).filter_map(|(_, spot)| match spot {
-            crate::ledger::Spot::Held(hold) => self.holds.get(*hold),
-            crate::ledger::Spot::Waits(_) => None,
+        self.spots.range(from..).filter_map(|(_, spot)| self.view_hold(*spot))
+    }
+
+    /// Returns a permit that is out. Its age is that of the last step.
+    pub fn permit(&self, id: TicketId) -> Option<PermitView> {
+        self.view_hold(*self.spots.get(&id)?)
+    }
+
+    fn view_hold(&self, spot: Spot) -> Option<PermitView> {
+        let Spot::Held(hold) = spot else { return None };
+        let hold = self.holds.get(hold)?;
+        let extra = hold.extra.as_deref().into_iter().flat_map(Amounts::iter);
+        let reserved = extra.fold(hold.reserved.clone(), |sum, (metric, extra)| {
+            let amount = sum.amount(metric) + extra;
+            sum.with(metric, amount)
         });
-        holds.map(|hold| PermitView {
+        Some(PermitView {
             id: hold.id,
             owner: hold.owner,
             resource: ResourceId(hold.resource),
             lane: hold.lane.clone(),
             age: self.now.clock.saturating_sub(hold.since),
-            reserved: {
-                let extra = hold.extra.as_deref().into_iter().flat_map(Amounts::iter);
-                extra.fold(hold.reserved.clone(), |sum, (metric, extra)| {
-                    let amount = sum.amount(metric) + extra;
-                    sum.with(metric, amount)
-                })
-            },
+            reserved,
         })
     }
 

@@ -188,7 +188,7 @@ impl State {
     }
 
     fn slot_of(&self, permit: TicketId) -> Option<usize> {
-        let view = self.ledger.permits().find(|view| view.id == permit)?;
+        let view = self.ledger.permit(permit)?;
         self.slots.get(&view.resource).copied()
     }
 
