@@ -76,14 +76,15 @@ impl Ledger {
         configuration: &Configuration,
         names: &BTreeSet<&Name>,
     ) -> Result<(), SpecError> {
-        for (at, member) in limit.members.iter().enumerate() {
+        let mut seen = BTreeSet::new();
+        for member in &limit.members {
             let kept = self.resource(&member.resource).is_some()
                 && !configuration.removed.contains(&member.resource);
             if !kept && !names.contains(&member.resource) {
                 let (id, resource) = (limit.id.clone(), member.resource.clone());
                 return Err(SpecError::UnknownResource { id, resource });
             }
-            if limit.members.iter().take(at).any(|other| other.resource == member.resource) {
+            if !seen.insert(&member.resource) {
                 return Err(SpecError::Duplicate { id: limit.id.clone() });
             }
         }
@@ -173,15 +174,16 @@ impl Ledger {
 
     /// Works out anew who draws on what.
     pub(crate) fn connect(&mut self) {
-        for resource in &mut self.resources {
-            let mut limits: Vec<(Name, u32)> = Vec::new();
-            for (number, limit) in (0..).zip(&self.limits) {
-                if limit.spec.members.iter().any(|member| member.resource == resource.spec.name) {
-                    limits.push((limit.spec.id.clone(), number));
+        self.resources.iter_mut().for_each(|resource| resource.limits.clear());
+        for number in self.limit_names.values() {
+            let Some(limit) = self.limits.get(*number as usize) else { continue };
+            for member in &limit.spec.members {
+                let resource = self.resource_names.get(&member.resource);
+                let resource = resource.and_then(|number| self.resources.get_mut(*number as usize));
+                if let Some(resource) = resource {
+                    resource.limits.push(*number);
                 }
             }
-            limits.sort_unstable();
-            resource.limits = limits.into_iter().map(|(_, number)| number).collect();
         }
         let inner: Vec<Vec<u32>> = self.limits.iter().map(|outer| self.inner_of(outer)).collect();
         for (limit, inner) in self.limits.iter_mut().zip(inner) {
@@ -235,7 +237,16 @@ impl Ledger {
         if !slots(outer) {
             return Vec::new();
         }
-        (0..).zip(&self.limits).filter(|(_, inner)| inside(inner)).map(|(number, _)| number).collect()
+        // Whatever is inside has members that are the outer's too.
+        let resources =
+            outer.spec.members.iter().filter_map(|member| self.resource_names.get(&member.resource));
+        let resources = resources.filter_map(|number| self.resources.get(*number as usize));
+        let mut candidates: Vec<u32> =
+            resources.flat_map(|resource| resource.limits.iter().copied()).collect();
+        candidates.sort_unstable();
+        candidates.dedup();
+        candidates.retain(|number| self.limits.get(*number as usize).is_some_and(inside));
+        candidates
     }
 }
 
