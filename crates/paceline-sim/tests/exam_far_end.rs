@@ -3,7 +3,8 @@
 
 mod exam;
 
-use exam::cases;
+use exam::generate::cases;
+use exam::provider::{bucket, fixed, log};
 use paceline_core::{
     Algorithm, Boundaries, Configuration, Counting, LimitSpec, Millis, NEVER, ResourceSpec, SessionId,
     TicketId, Verdict,
@@ -40,6 +41,15 @@ enum When {
 
 /// Lets the calls go through a ledger with one limit, and returns each call's grant.
 fn drive(spec: &LimitSpec, calls: &[Call]) -> Vec<(Millis, Call)> {
+    drive_noting(spec, calls, |_, _| {})
+}
+
+/// The same, noting when how much was returned.
+fn drive_noting(
+    spec: &LimitSpec,
+    calls: &[Call],
+    mut returned: impl FnMut(Millis, u64),
+) -> Vec<(Millis, Call)> {
     let mut ledger = InMemory::new();
     ledger.apply(0, Ask::Configure(Configuration::new([spec.clone().member("a")], [ResourceSpec::new("a")])));
     ledger.apply(0, Ask::Touch { session: SessionId(1), time_out: None });
@@ -58,7 +68,11 @@ fn drive(spec: &LimitSpec, calls: &[Call]) -> Vec<(Millis, Call)> {
             let at = settles.iter().position(|(at, ..)| *at == then).unwrap_or(0);
             let (_, number, used) = settles.remove(at);
             let usage = Some([("tokens".to_string(), used)].into());
-            ledger.apply(now, Ask::Settle { permit: permit(number), usage });
+            if let Answer::Settled { returned: back, .. } =
+                ledger.apply(now, Ask::Settle { permit: permit(number), usage })
+            {
+                returned(now, back.get("tokens").copied().unwrap_or(0));
+            }
         } else if arrival == Some(then) {
             let number = next as u64 + 1;
             let demand = [("tokens".to_string(), calls[next].reserve)].into();
@@ -106,45 +120,6 @@ fn counts(granted: &[(Millis, Call)], when: When) -> Vec<(Millis, u64)> {
     counts
 }
 
-/// A bucket at the provider: never below nothing.
-fn bucket(counts: &[(Millis, u64)], amount: u64, window: Millis, burst: u64) -> Result<(), String> {
-    let (mut parts, mut last) = (i128::from(burst * window), 0);
-    for (at, count) in counts {
-        parts = (parts + i128::from((at - last) * amount)).min(i128::from(burst * window));
-        parts -= i128::from(count * window);
-        last = *at;
-        if parts < 0 {
-            return Err(format!("the bucket is {parts} parts of {window} below nothing at {at}"));
-        }
-    }
-    Ok(())
-}
-
-/// A log at the provider: in no window more than the amount.
-fn log(counts: &[(Millis, u64)], amount: u64, window: Millis) -> Result<(), String> {
-    for (at, _) in counts {
-        let inside = counts.iter().filter(|(other, _)| other <= at && other + window > *at);
-        let sum: u64 = inside.map(|(_, count)| count).sum();
-        if sum > amount {
-            return Err(format!("{sum} of {amount} in the window that ends at {at}"));
-        }
-    }
-    Ok(())
-}
-
-/// A fixed window at the provider, at a phase of its own.
-fn fixed(counts: &[(Millis, u64)], amount: u64, window: Millis, phase: Millis) -> Result<(), String> {
-    let period = |at: Millis| (at + window - phase % window) / window;
-    for (at, _) in counts {
-        let inside = counts.iter().filter(|(other, _)| period(*other) == period(*at));
-        let sum: u64 = inside.map(|(_, count)| count).sum();
-        if sum > amount {
-            return Err(format!("{sum} of {amount} in the period of {at}"));
-        }
-    }
-    Ok(())
-}
-
 fn calls(largest: u64, transit: Millis) -> impl Strategy<Value = Vec<Call>> {
     let gap = prop_oneof![3 => Just(0u64), 2 => 0u64..20, 1 => 0u64..400];
     let call = (gap, 1..=largest, 0u64..9, 0..=transit, 0u64..200, 0u64..20);
@@ -168,7 +143,9 @@ fn load() -> impl Strategy<Value = (u64, Millis, Millis, Vec<Call>)> {
 
 /// Calls of which all that is reserved is used.
 fn in_full(mut calls: Vec<Call>) -> Vec<Call> {
-    calls.iter_mut().for_each(|call| call.used = 8);
+    for call in &mut calls {
+        call.used = 8;
+    }
     calls
 }
 
@@ -237,7 +214,9 @@ proptest! {
     ) {
         let margin = transit.min(window / 4);
         let mut calls = in_full(calls);
-        calls.iter_mut().for_each(|call| call.travel = call.travel.min(margin));
+        for call in &mut calls {
+            call.travel = call.travel.min(margin);
+        }
         let algorithm = Algorithm::FixedWindow { boundaries: Boundaries::Every { period: window, phase }, margin };
         let granted = drive(&limit(amount, algorithm, 0, Counting::AtGrant), &calls);
         fixed(&counts(&granted, When::OnArrival), amount, window, phase).map_err(TestCaseError::fail)?;
@@ -252,6 +231,39 @@ proptest! {
             });
             let sum: u64 = inside.map(|(_, call)| call.reserve).sum();
             prop_assert!(sum <= amount, "{sum} of {amount} in flight at {at}");
+        }
+    }
+
+    #[test]
+    fn promise_01_a_bucket_grants_no_more_than_burst_rate_and_returns(
+        (amount, window, transit, calls) in load(), burst in 1u64..40,
+    ) {
+        let algorithm = Algorithm::TokenBucket { window, burst };
+        let mut returns = Vec::new();
+        let spec = limit(amount, algorithm, transit, Counting::AtGrant);
+        let granted = drive_noting(&spec, &calls, |at, back| returns.push((at, back)));
+        for (from, _) in &granted {
+            for (to, _) in granted.iter().filter(|(to, _)| to >= from) {
+                let inside = granted.iter().filter(|(at, _)| (from..=to).contains(&at));
+                let sum: u64 = inside.map(|(_, call)| call.reserve).sum();
+                let back: u64 = returns.iter().filter(|(at, _)| (from..=to).contains(&at)).map(|(_, back)| back).sum();
+                let most = burst + (amount * (to - from)).div_ceil(window) + back;
+                prop_assert!(sum <= most, "{sum} of {most} from {from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn promise_01_a_sliding_window_counts_no_more_than_its_amount(
+        (amount, window, transit, calls) in load(), slots in 1u32..12,
+    ) {
+        let spec = limit(amount, Algorithm::SlidingWindow { window, slots }, transit, Counting::AtGrant);
+        let granted = drive(&spec, &calls);
+        let settled = |begun: Millis, call: &Call| begun + call.travel + call.lasts + call.back;
+        for (to, _) in &granted {
+            let inside = granted.iter().filter(|(at, _)| at <= to && at + window > *to);
+            let counts = inside.map(|(at, call)| if settled(*at, call) <= *to { call.used() } else { call.reserve });
+            prop_assert!(counts.sum::<u64>() <= amount, "more than {amount} before {to}");
         }
     }
 }

@@ -2,7 +2,8 @@
 
 mod exam;
 
-use exam::{Teller, World, cases, open, world};
+use exam::generate::{cases, world};
+use exam::{Teller, World, open};
 use paceline_core::NEVER;
 use paceline_sim::exam::{InMemory, Subject, model::Model, write_decision, write_duration};
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! Runs every trace on every store that can be told the time.
 
+#![allow(clippy::unwrap_used, reason = "a trace that cannot be read fails the test")]
+
 use std::path::Path;
 
 use paceline_sim::exam::{InMemory, Subject, model::Model, trace};

@@ -52,7 +52,7 @@ struct Story<'a> {
 
 impl Story<'_> {
     fn tell(&mut self, line: Line) -> Result<(), String> {
-        if !matches!(line, Line::Part(_) | Line::Configure(_)) {
+        if !matches!(line, Line::Part(_) | Line::Configure(_)) && self.building != Configuration::default() {
             self.configure(None)?;
         }
         match line {
@@ -64,7 +64,7 @@ impl Story<'_> {
                 self.strangers.insert(session);
             }
             Line::Part(part) => return parts::add(&mut self.building, part),
-            Line::Configure(expected) => return self.configure(Some(expected)),
+            Line::Configure(expected) => return self.configure(expected),
             Line::Asks(asks, expected) => {
                 for ask in asks {
                     self.ask(ask, expected.clone())?;
@@ -105,12 +105,9 @@ impl Story<'_> {
         Err("the store wants to be woken again and again".into())
     }
 
-    fn configure(&mut self, asked: Option<Option<String>>) -> Result<(), String> {
-        if asked.is_none() && self.building == Configuration::default() {
-            return Ok(());
-        }
+    fn configure(&mut self, expected: Option<String>) -> Result<(), String> {
         let configuration = std::mem::take(&mut self.building);
-        self.ask(Ask::Configure(configuration), asked.flatten())
+        self.ask(Ask::Configure(configuration), expected)
     }
 
     fn ask(&mut self, ask: Ask, expected: Option<String>) -> Result<(), String> {

@@ -1,6 +1,5 @@
 //! How numbers, durations, names and answers are written in a story.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use paceline_core::{Decision, Millis, NEVER, Refusal, SessionId, SpecError, TicketId, Verdict};
@@ -80,15 +79,14 @@ pub fn write_ticket(ticket: TicketId) -> String {
 
 /// Writes amounts as `metric=amount`.
 pub(crate) fn write_wants(wants: &Wants) -> String {
-    wants.iter().map(|(metric, amount)| format!(" {metric}={amount}")).collect()
+    wants.iter().fold(String::new(), |text, (metric, amount)| text + " " + metric + "=" + &amount.to_string())
 }
 
 /// Writes an answer as traces expect it.
 pub fn write_answer(answer: &Answer) -> String {
     let moved = |word: &str, returned: &Wants, charged: &Wants| {
-        let part = |name: &str, wants: &BTreeMap<_, _>| match wants.is_empty() {
-            true => String::new(),
-            false => format!(" {name}{}", write_wants(wants)),
+        let part = |name: &str, wants: &Wants| {
+            if wants.is_empty() { String::new() } else { format!(" {name}{}", write_wants(wants)) }
         };
         match (returned.is_empty(), charged.is_empty()) {
             (true, true) => format!("{word} exactly"),

@@ -40,9 +40,8 @@ pub fn write_ask(ask: &Ask) -> Vec<String> {
 }
 
 fn write_want(want: &Want) -> String {
-    let duration = |name: &str, time: Millis, unsaid: Millis| match time == unsaid {
-        true => String::new(),
-        false => format!(" {name}={}", write_duration(time)),
+    let duration = |name: &str, time: Millis, unsaid: Millis| {
+        if time == unsaid { String::new() } else { format!(" {name}={}", write_duration(time)) }
     };
     format!(
         "{} acquire {}{}{}{}{}{}",
@@ -100,7 +99,7 @@ fn write_limit(limit: &LimitSpec) -> String {
         line += " shadow";
     }
     if limit.transit > 0 {
-        line += &format!(" transit {}", write_duration(limit.transit));
+        line = line + " transit " + &write_duration(limit.transit);
     }
     let members = limit.members.iter().map(|member| match &member.lanes {
         Lanes::All => format!(" {}", member.resource),

@@ -6,7 +6,8 @@ use paceline_core::{
     Algorithm, Boundaries, Configuration, Counting, LimitSpec, MAX_AMOUNT, Millis, Name, Refusal, SpecError,
 };
 
-use super::meter::{Event, Meter};
+use super::bucket::Event;
+use super::meter::Meter;
 use super::{Model, Pause};
 use crate::exam::ask::{Answer, On};
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use paceline_core::{Algorithm, Boundaries, Counting, LimitSpec};
+use paceline_core::{Algorithm, Counting, LimitSpec};
 
+use super::bucket::{Bucket, EDGE, Event, Shape, ceil, tick};
 use crate::exam::ask::On;
 
 /// The two readings of one instant, in milliseconds.
@@ -13,44 +14,6 @@ pub(super) struct Instant {
     pub(super) clock: i128,
     /// The store's clock, with which boundaries are compared.
     pub(super) wall: i128,
-}
-
-/// What a bucket's rate and burst are from some time on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
-    pub(super) amount: i128,
-    pub(super) burst: i128,
-    pub(super) window: i128,
-}
-
-/// What can happen to a bucket.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Event {
-    /// It begins at a level.
-    Begin(i128),
-    /// This much is taken.
-    Charge(i128),
-    /// This much comes back, up to the burst.
-    Return(i128),
-    /// The level is at most this.
-    AtMost(i128),
-    /// A pause ends.
-    Empty,
-    /// Amount and burst change.
-    Reshape(Shape),
-}
-
-/// A bucket at one instant.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bucket {
-    pub(super) level: i128,
-    /// How often it has become full.
-    pub(super) fills: u64,
-    rest: i128,
-    shape: Shape,
-    tick: i128,
-    /// The time at which it is like this.
-    at: i128,
 }
 
 /// Where a grant was charged, so that what comes back of it can be put there.
@@ -75,17 +38,7 @@ pub(super) struct Meter {
     /// What was charged, by slot or period.
     spent: Vec<(i128, i128)>,
     /// The latest instant seen on the store's clock, and the number of its period.
-    latest: (i128, i128),
-}
-
-const EDGE: i128 = 1 << 51;
-
-fn ceil(x: i128, y: i128) -> i128 {
-    (x + y - 1).div_euclid(y)
-}
-
-fn tick(window: i128) -> i128 {
-    if window > 86_400_000 { 1_000 } else { 1 }
+    pub(super) latest: (i128, i128),
 }
 
 impl Meter {
@@ -133,7 +86,7 @@ impl Meter {
         ((1 << 40) / self.amount().max(self.most())).max(1)
     }
 
-    /// A bucket's shape as it is in force, the transit taken off.
+    /// A bucket's shape in force, the transit taken off.
     pub(super) fn shape(&self) -> Shape {
         let Algorithm::TokenBucket { window, burst } = self.spec.algorithm else {
             return Shape { amount: 1, burst: 1, window: 1 };
@@ -329,62 +282,6 @@ impl Meter {
         counts.get(&period).copied().unwrap_or(0)
     }
 
-    /// The periods in which a grant at this instant counts: the current one first, then a near neighbour.
-    fn periods(&self, wall: i128) -> Vec<i128> {
-        let (mut at, mut period) = self.latest;
-        for _ in 0..4 {
-            let Some(end) = self.end(at).filter(|end| *end <= wall) else { break };
-            (at, period) = (end, period + 1);
-        }
-        at = at.max(wall);
-        let margin = self.margin();
-        let mut periods = vec![period];
-        if self.start(at).is_some_and(|start| wall < start + margin) {
-            periods.push(period - 1);
-        }
-        if margin > 0 && self.end(at).is_some_and(|end| wall >= end - margin) {
-            periods.push(period + 1);
-        }
-        periods
-    }
-
-    /// How near a boundary a grant counts on both of its sides: at most a quarter of the shortest period.
-    fn margin(&self) -> i128 {
-        let Algorithm::FixedWindow { boundaries, margin } = &self.spec.algorithm else { return 0 };
-        let shortest = match boundaries {
-            Boundaries::Every { period, .. } => Some(*period),
-            Boundaries::At(times) => {
-                times.iter().zip(times.iter().skip(1)).map(|(one, next)| next - one).min()
-            }
-        };
-        i128::from(shortest.map_or(*margin, |shortest| shortest / 4).min(*margin))
-    }
-
-    fn start(&self, at: i128) -> Option<i128> {
-        match &self.spec.algorithm {
-            Algorithm::FixedWindow { boundaries: Boundaries::Every { period, phase }, .. } => {
-                let (period, phase) = (i128::from(*period), i128::from(*phase));
-                Some((at - phase).div_euclid(period) * period + phase)
-            }
-            Algorithm::FixedWindow { boundaries: Boundaries::At(times), .. } => {
-                times.iter().map(|time| i128::from(*time)).filter(|time| *time <= at).max()
-            }
-            _ => None,
-        }
-    }
-
-    fn end(&self, at: i128) -> Option<i128> {
-        match &self.spec.algorithm {
-            Algorithm::FixedWindow { boundaries: Boundaries::Every { period, .. }, .. } => {
-                self.start(at).map(|start| start + i128::from(*period))
-            }
-            Algorithm::FixedWindow { boundaries: Boundaries::At(times), .. } => {
-                times.iter().map(|time| i128::from(*time)).filter(|time| *time > at).min()
-            }
-            _ => None,
-        }
-    }
-
     /// The length of a sliding window's slot and of the window, in ticks.
     fn slots(&self) -> (i128, i128) {
         let Algorithm::SlidingWindow { window, slots } = self.spec.algorithm else { return (1, 1) };
@@ -400,57 +297,5 @@ impl Meter {
         let (length, window) = self.slots();
         let transit = ceil(self.spec.transit.into(), self.tick());
         (slot * length + window + length + transit) * self.tick()
-    }
-}
-
-impl Bucket {
-    fn refill(&mut self, from: i128, to: i128) {
-        let ticks = to.div_euclid(self.tick) - from.div_euclid(self.tick);
-        let parts = self.level * self.shape.window + self.rest + ticks * self.shape.amount;
-        let before = self.level;
-        self.level = parts.div_euclid(self.shape.window);
-        self.rest = parts.rem_euclid(self.shape.window);
-        self.stop_at_burst(before);
-    }
-
-    fn stop_at_burst(&mut self, before: i128) {
-        if self.level >= self.shape.burst {
-            self.fills += u64::from(before < self.shape.burst);
-            (self.level, self.rest) = (self.shape.burst, 0);
-        }
-    }
-
-    fn apply(&mut self, event: &Event) {
-        match event {
-            Event::Begin(level) => self.level = *level,
-            Event::Charge(amount) => self.level = (self.level - amount).max(-EDGE),
-            Event::Return(amount) => {
-                let before = self.level;
-                self.level += amount;
-                self.stop_at_burst(before);
-            }
-            Event::AtMost(level) => self.level = self.level.min(*level),
-            Event::Empty => (self.level, self.rest) = (self.level.min(0), 0),
-            Event::Reshape(shape) => {
-                self.level = self.level.min(shape.burst - (self.shape.burst - self.level));
-                if shape.window != self.shape.window {
-                    self.rest = 0;
-                }
-                self.shape = *shape;
-            }
-        }
-    }
-
-    fn time_until(&self, level: i128, clock: i128) -> Option<i128> {
-        if level > self.shape.burst {
-            return None;
-        }
-        let missing = level * self.shape.window - self.level * self.shape.window - self.rest;
-        let ticks = ceil(missing.max(0), self.shape.amount);
-        if ticks == 0 {
-            Some(self.at - clock)
-        } else {
-            Some((self.at.div_euclid(self.tick) + ticks) * self.tick - clock)
-        }
     }
 }

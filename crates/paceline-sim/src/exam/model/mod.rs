@@ -3,17 +3,21 @@
 //! It keeps every event and goes through all of them for every question, keeps tickets in one list that it sorts
 //! when it looks at it, and tries things out on copies of itself.
 
+mod bucket;
+mod calendar;
 mod commands;
 mod configure;
 mod meter;
+mod refuse;
 mod settle;
+mod view;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use paceline_core::{Decision, Millis, NEVER, Refusal, ResourceSpec, SessionId, TicketId, Verdict};
 
-use crate::exam::ask::{Answer, Ask, LimitFacts, On, ResourceFacts, Subject, View, Wants};
+use crate::exam::ask::{On, Wants};
 use meter::{Instant, Meter, Note};
 
 /// What one step may do at most of each kind.
@@ -254,9 +258,12 @@ impl Model {
             .iter()
             .filter(|hold| hold.notes.get(name).is_some_and(|note| note.generation == limit.generation));
         let metric = &*limit.spec.metric;
-        let held = attached.map(|hold| match limit.is_concurrency() {
-            true => hold.reserved.get(metric).copied().unwrap_or(0),
-            false => hold.total(metric),
+        let held = attached.map(|hold| {
+            if limit.is_concurrency() {
+                hold.reserved.get(metric).copied().unwrap_or(0)
+            } else {
+                hold.total(metric)
+            }
         });
         held.map(i128::from).sum()
     }
@@ -276,63 +283,5 @@ impl Ticket {
 impl Hold {
     fn total(&self, metric: &str) -> u64 {
         self.reserved.get(metric).unwrap_or(&0) + self.extra.get(metric).unwrap_or(&0)
-    }
-}
-
-impl Subject for Model {
-    fn batch(&mut self, now: Millis, asks: &[Ask]) -> Vec<Answer> {
-        self.begin_step(now);
-        if asks.is_empty() {
-            self.walk(None);
-        }
-        let mut answers = Vec::new();
-        for ask in asks {
-            let answer = self.obey(ask);
-            answers.push(answer);
-        }
-        answers
-    }
-
-    fn next_wakeup(&mut self) -> Option<Millis> {
-        self.due().map(|due| Millis::try_from(due).unwrap_or(NEVER))
-    }
-
-    fn drain(&mut self) -> Vec<Decision> {
-        std::mem::take(&mut self.decided)
-    }
-
-    fn view(&mut self, _: Millis) -> View {
-        let millis = |left: i128| Millis::try_from(left).unwrap_or(NEVER);
-        let limits = self.limits.iter().map(|(name, limit)| {
-            let held = self.held(name);
-            let facts = LimitFacts {
-                left: i64::try_from(limit.available(self.now, 0, held)).unwrap_or(i64::MIN),
-                held: if limit.is_concurrency() { 0 } else { u64::try_from(held).unwrap_or(0) },
-                amount: u64::try_from(limit.amount()).unwrap_or(0),
-                most: u64::try_from(limit.most()).unwrap_or(0),
-                paused: self.pause_left(&On::Limit(name.clone())).map(millis),
-            };
-            (name.clone(), facts)
-        });
-        let seen: BTreeSet<&String> =
-            self.resources.keys().chain(self.holds.iter().map(|hold| &hold.resource)).collect();
-        let resources = seen.into_iter().map(|name| {
-            let mut lanes = BTreeMap::new();
-            for ticket in self.tickets.iter().filter(|ticket| ticket.resource == *name) {
-                *lanes.entry(ticket.lane.1.clone()).or_insert(0) += 1;
-            }
-            let facts = ResourceFacts {
-                waiting: lanes.values().sum(),
-                in_flight: self.holds.iter().filter(|hold| hold.resource == *name).count() as u64,
-                paused: self.pause_left(&On::Resource(name.clone())).map(millis),
-                lanes,
-            };
-            (name.clone(), facts)
-        });
-        View { limits: limits.collect(), resources: resources.collect() }
-    }
-
-    fn dump(&mut self) -> Option<String> {
-        None
     }
 }

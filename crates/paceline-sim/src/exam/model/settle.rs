@@ -12,7 +12,7 @@ impl Model {
         let Some(at) = self.holds.iter().position(|hold| hold.id == permit) else { return Answer::Over };
         let hold = self.holds.remove(at);
         let (mut returned, mut charged) = (Wants::new(), Wants::new());
-        for name in self.concerned(&hold) {
+        for name in concerned(&hold) {
             let now = self.now;
             let Some(limit) = self.limits.get_mut(&name) else { continue };
             let metric = limit.spec.metric.to_string();
@@ -50,7 +50,7 @@ impl Model {
             after.extra.insert(metric.clone(), amount - reserved);
         }
         let (mut returned, mut charged) = (Wants::new(), Wants::new());
-        for name in self.concerned(&before) {
+        for name in concerned(&before) {
             let now = self.now;
             let Some(limit) = self.limits.get_mut(&name) else { continue };
             let metric = limit.spec.metric.to_string();
@@ -97,11 +97,11 @@ impl Model {
     pub(super) fn end_hold(&mut self, permit: TicketId) {
         self.settle(permit, Some(&Wants::new()));
     }
+}
 
-    /// The limits that a permit was charged to.
-    fn concerned(&self, hold: &Hold) -> BTreeSet<String> {
-        hold.notes.keys().cloned().collect()
-    }
+/// The limits that a permit was charged to.
+fn concerned(hold: &Hold) -> BTreeSet<String> {
+    hold.notes.keys().cloned().collect()
 }
 
 fn most(wants: &mut Wants, metric: &str, amount: u64) {

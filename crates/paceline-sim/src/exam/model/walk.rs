@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use paceline_core::{Decision, Lanes, LimitSpec, Millis, NEVER, Name, Refusal, TicketId, Verdict};
+use paceline_core::{Decision, Lanes, LimitSpec, Millis, NEVER, Name, TicketId, Verdict};
 
+use super::refuse::within;
 use super::{Hold, Lane, Model, Ticket};
 use crate::exam::ask::{On, Wants};
 
@@ -58,19 +59,19 @@ impl Model {
     }
 
     fn next_head(&self, closed: &BTreeSet<Lane>) -> Option<Ticket> {
-        let mut open: Vec<&Ticket> =
-            self.tickets.iter().filter(|ticket| !closed.contains(&ticket.lane)).collect();
-        open.sort_by_key(|ticket| (ticket.rank, ticket.arrival));
         let mut heads: BTreeMap<&Lane, &Ticket> = BTreeMap::new();
-        for ticket in open {
-            heads.entry(&ticket.lane).or_insert(ticket);
+        for ticket in &self.tickets {
+            let head = heads.entry(&ticket.lane).or_insert(ticket);
+            if (ticket.rank, ticket.arrival) < (head.rank, head.arrival) {
+                *head = ticket;
+            }
         }
-        let mut heads: Vec<&Ticket> = heads.into_values().collect();
-        heads.sort_by_key(|head| {
+        let open = heads.into_values().filter(|head| !closed.contains(&head.lane));
+        let next = open.min_by_key(|head| {
             let (priority, _) = self.standing(head);
             (-i64::from(priority), self.virtual_time(&head.lane), head.rank, head.arrival)
         });
-        heads.first().map(|head| (*head).clone())
+        next.cloned()
     }
 
     fn virtual_time(&self, lane: &Lane) -> i128 {
@@ -264,45 +265,4 @@ impl Model {
             self.lanes.remove(&lane);
         }
     }
-
-    /// What the limits say to a demand that can never go, or not while one of them is paused and refuses.
-    pub(super) fn refused_by_limits(
-        &self,
-        resource: &str,
-        lane: Option<&str>,
-        demand: &Wants,
-    ) -> Option<Refusal> {
-        let drawn = self.drawn(resource, lane, demand).into_iter().filter(|(_, limit, _)| !limit.spec.shadow);
-        let mut refusals = drawn.filter_map(|(name, limit, wanted)| {
-            if wanted > limit.most() {
-                let wanted = u64::try_from(wanted).unwrap_or(0);
-                let most = u64::try_from(limit.most()).unwrap_or(0);
-                return Some(Refusal::Impossible { limit: name.as_str().into(), wanted, most });
-            }
-            self.refused_by_pause(&On::Limit(name.clone()))
-        });
-        refusals.next()
-    }
-
-    pub(super) fn refused_by_pause(&self, on: &On) -> Option<Refusal> {
-        self.pauses.get(on).filter(|pause| pause.refuse)?;
-        let left = self.pause_left(on)?;
-        Some(Refusal::Paused { ends_in: Millis::try_from(left).unwrap_or(Millis::MAX) })
-    }
-}
-
-/// Whether all that draw on `inner` draw on `outer` too; of two with the same members the first by name is the inner.
-fn within(inner: &LimitSpec, outer: &LimitSpec) -> bool {
-    covers(outer, inner) && (!covers(inner, outer) || inner.id < outer.id)
-}
-
-fn covers(outer: &LimitSpec, inner: &LimitSpec) -> bool {
-    inner.members.iter().all(|member| {
-        let mut others = outer.members.iter().filter(|other| other.resource == member.resource);
-        others.any(|other| match (&other.lanes, &member.lanes) {
-            (Lanes::All, _) => true,
-            (Lanes::Only(_), Lanes::Only(lanes)) => lanes.iter().all(|lane| other.lanes.contain(Some(lane))),
-            (other, lanes) => other == lanes,
-        })
-    })
 }
