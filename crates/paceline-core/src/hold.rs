@@ -100,7 +100,8 @@ impl Hold {
         let reserved = share.reserved - (-change).clamp(0, share.reserved);
         self.reserved.set(metric, reserved.unsigned_abs());
         let extra = (amount - reserved).unsigned_abs();
-        if extra > 0 || self.extra.is_some() {
+        let raised = self.extra.as_ref().is_some_and(|extra| extra.get(metric).is_some());
+        if extra > 0 || raised {
             self.extra.get_or_insert_default().set(metric, extra);
         }
     }
