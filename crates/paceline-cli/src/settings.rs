@@ -1,5 +1,6 @@
 //! Where a command's configuration comes from: a file, the standard input, the environment, or the command line itself.
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::path::Path;
 
@@ -39,7 +40,7 @@ pub(crate) fn of_provider(provider: Provider, limits: &[String]) -> Result<Confi
                 "--limit {limit}: expected METRIC_per_WINDOW=AMOUNT, as in tokens_per_minute=30_000"
             ))
         })?;
-        text.push_str(&format!("    {name}: {amount}\n"));
+        let _ = writeln!(text, "    {name}: {amount}");
     }
     Ok(Config::parse("--limit", &text)?)
 }

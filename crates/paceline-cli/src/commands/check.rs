@@ -32,7 +32,7 @@ Exits with 1 if the configuration is wrong, or if such a call could never be gra
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The configuration; `-` is the standard input, and PACELINE_CONFIG names the default
+    /// The configuration; `-` is the standard input, and `PACELINE_CONFIG` names the default
     file: Option<PathBuf>,
     /// Tokens of the prompt of a typical call
     #[arg(long, value_name = "TOKENS", default_value_t = 1_000)]
@@ -230,7 +230,7 @@ fn table(rows: &[Row]) -> Table {
             if row.impossible {
                 "never".to_owned()
             } else {
-                optional(row.calls_per_minute.map(|it| it.floor()).map(whole))
+                optional(row.calls_per_minute.map(f64::floor).map(whole))
             },
             format!("{:.1} %", row.share * 100.0),
         ]);

@@ -49,7 +49,7 @@ pub(crate) struct Args {
     /// The resource of the configuration, where it is not its first
     #[arg(long, requires = "config")]
     resource: Option<String>,
-    /// A limit in the place of the provider's usual ones, as in tokens_per_minute=30_000; can be repeated
+    /// A limit in the place of the provider's usual ones, as in `tokens_per_minute=30_000`; can be repeated
     #[arg(long = "limit", value_name = "LIMIT=AMOUNT")]
     limits: Vec<String>,
     /// How many workers share the key

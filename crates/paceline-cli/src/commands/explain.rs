@@ -27,7 +27,7 @@ Exits with 0 if the call would go at once, and with 1 if not.";
 pub(crate) struct Args {
     /// The resource, or an alias
     resource: String,
-    /// The configuration; PACELINE_CONFIG names the default
+    /// The configuration; `PACELINE_CONFIG` names the default
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The lane

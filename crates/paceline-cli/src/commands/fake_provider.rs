@@ -23,8 +23,8 @@ Examples:
 
 /// Run a provider on this machine that enforces limits and answers in the vendor's format
 ///
-/// It speaks OpenAI's chat completions, responses and embeddings, Azure's deployments, Anthropic's messages and
-/// Gemini's generateContent, streamed or whole. Any key is an account of its own. On Ctrl-C it prints what it saw.
+/// It speaks the vendors' own formats: chat completions, responses and embeddings, Azure deployments, Anthropic messages,
+/// Gemini content, streamed or whole. Any key is an account of its own. On Ctrl-C it prints what it saw.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// Take the limits of each model from a configuration
     #[arg(long, value_name = "FILE", conflicts_with = "limits")]
     config: Option<PathBuf>,
-    /// A limit of every model, as in tokens_per_minute=30_000; can be repeated
+    /// A limit of every model, as in `tokens_per_minute=30_000`; can be repeated
     #[arg(long = "limit", value_name = "LIMIT=AMOUNT")]
     limits: Vec<String>,
     /// The address to listen on

@@ -39,7 +39,7 @@ The same input and the same seed give the same bytes. Exits with 1 if calls were
 pub(crate) struct Args {
     /// The calls, as JSON lines or `.csv`; `-` is the standard input
     traffic: Option<PathBuf>,
-    /// The configuration; PACELINE_CONFIG names the default
+    /// The configuration; `PACELINE_CONFIG` names the default
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// For how long generated calls arrive, as in 90s, 30m, 24h, 7d

@@ -16,6 +16,8 @@ pub(crate) struct Grant {
     pub(crate) at: Duration,
     /// How long its worker waited for that.
     pub(crate) waited: Duration,
+    /// How often it had been refused before.
+    pub(crate) refusals: u32,
 }
 
 /// The job as the workers share it.

@@ -1,8 +1,8 @@
 //! Workers that call and see, as they do without Paceline.
 //!
 //! On a 429 a worker does what the vendors' SDKs do: it waits as long as `Retry-After` says if that is a minute or less,
-//! else half a second, doubled at each attempt up to eight, shortened by up to a quarter at random. Unlike them it never
-//! gives up, for the job has to be done.
+//! else half a second, doubled at each attempt up to eight, shortened by up to a quarter at random. They give up
+//! after two retries; here nobody does, for the job has to be done, but what they would have given up is counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +54,7 @@ async fn worker(board: Arc<Board>, client: Client, mut backoff: Backoff) -> Resu
             match client.call(&work).await? {
                 Answer::Served(_) => {
                     board.is_back();
-                    board.grant(Grant { asked, at, waited: at.saturating_sub(since) });
+                    board.grant(Grant { asked, at, waited: at.saturating_sub(since), refusals: attempt });
                     break;
                 }
                 Answer::Refused { retry_after } => {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_call_is_overtaken_when_a_later_one_goes_first() {
-        let grant = |asked| Grant { asked, at: Duration::ZERO, waited: Duration::ZERO };
+        let grant = |asked| Grant { asked, at: Duration::ZERO, waited: Duration::ZERO, refusals: 0 };
         assert_eq!(overtaken(&[0, 1, 2].map(grant)), 0);
         assert_eq!(overtaken(&[2, 0, 1, 3].map(grant)), 2);
     }

@@ -23,6 +23,18 @@ pub(crate) async fn work(
         let events = limiter.events();
         move || overtaken(events)
     });
+    let worked = all(&resource, board, client, workers).await;
+    limiter.close();
+    let overtaken = order.await.map_err(|error| Failure::Call(error.to_string()))?;
+    worked.and(overtaken)
+}
+
+async fn all(
+    resource: &Resource,
+    board: &Arc<Board>,
+    client: &Client,
+    workers: usize,
+) -> Result<(), Failure> {
     let mut running = JoinSet::new();
     for _ in 0..workers {
         running.spawn(worker(resource.clone(), Arc::clone(board), client.clone()));
@@ -30,12 +42,12 @@ pub(crate) async fn work(
     while let Some(ended) = running.join_next().await {
         ended.map_err(|error| Failure::Call(error.to_string()))??;
     }
-    limiter.close();
-    order.await.map_err(|error| Failure::Call(error.to_string()))?
+    Ok(())
 }
 
 async fn worker(resource: Resource, board: Arc<Board>, client: Client) -> Result<(), Failure> {
     while let Some((asked, work)) = board.take() {
+        let mut refusals = 0;
         let mut acquire = resource.acquire(Demand::from(work.asked()));
         loop {
             let permit = acquire.await?;
@@ -44,11 +56,12 @@ async fn worker(resource: Resource, board: Arc<Board>, client: Client) -> Result
             match client.call(&work).await? {
                 Answer::Served(usage) => {
                     board.is_back();
-                    board.grant(Grant { asked, at, waited: permit.waited() });
+                    board.grant(Grant { asked, at, waited: permit.waited(), refusals });
                     board.gives_back(tokens_of(&permit.settle(usage).await?));
                     break;
                 }
                 Answer::Refused { .. } => {
+                    refusals += 1;
                     board.is_refused();
                     acquire = permit.retry();
                 }
