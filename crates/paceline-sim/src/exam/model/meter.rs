@@ -1,4 +1,4 @@
-//! One limit as a list of what happened to it: every answer is found by going through the list from its beginning.
+//! One limit as a list of what happened to it: every answer goes through the list from its beginning.
 
 use std::collections::BTreeMap;
 

@@ -15,31 +15,32 @@ impl Model {
     /// Lets the heads go that may, and says whether `own` was among them.
     pub(super) fn walk(&mut self, own: Option<TicketId>) -> bool {
         let (mut aside, mut closed, mut went) = (Aside::new(), BTreeSet::new(), false);
-        while let Some(head) = self.next_head(&closed) {
-            if self.grants_left == 0 {
-                self.more = true;
-                break;
-            }
-            let refusal = self.doom(&head);
-            if self.is_dead(head.id.session) || refusal.is_some() {
-                if self.looks_left == 0 {
+        'changed: loop {
+            for head in self.heads(&closed) {
+                let refusal = self.doom(&head);
+                let hopeless = self.is_dead(head.id.session) || refusal.is_some();
+                if self.grants_left == 0 || (hopeless && self.looks_left == 0) {
                     self.more = true;
-                    break;
+                    return went;
                 }
-                self.looks_left -= 1;
-                match refusal.filter(|_| !self.is_dead(head.id.session)) {
-                    Some(refusal) => self.refuse(&head, refusal),
-                    None => self.tickets.retain(|ticket| ticket.id != head.id),
+                if hopeless {
+                    self.looks_left -= 1;
+                    match refusal.filter(|_| !self.is_dead(head.id.session)) {
+                        Some(refusal) => self.refuse(&head, refusal),
+                        None => self.tickets.retain(|ticket| ticket.id != head.id),
+                    }
+                    continue 'changed;
                 }
-            } else if self.goes(&head, &aside) {
-                went |= Some(head.id) == own;
-                self.grant(&head, Some(head.id) == own);
-            } else {
+                if self.goes(&head, &aside) {
+                    went |= Some(head.id) == own;
+                    self.grant(&head, Some(head.id) == own);
+                    continue 'changed;
+                }
                 self.set_aside(&head, &mut aside);
                 closed.insert(head.lane);
             }
+            return went;
         }
-        went
     }
 
     /// After what time something may happen without a command.
@@ -47,18 +48,18 @@ impl Model {
         if self.more || self.sweep.is_some() || !self.dead.is_empty() || !self.due_sessions().is_empty() {
             return Some(0);
         }
-        let (mut aside, mut closed, mut due) = (Aside::new(), BTreeSet::new(), self.session_due());
-        while let Some(head) = self.next_head(&closed) {
+        let (mut aside, mut due) = (Aside::new(), self.session_due());
+        for head in self.heads(&BTreeSet::new()) {
             if let Some(time) = self.goes_in(&head, &aside) {
                 due = Some(due.map_or(time, |due: i128| due.min(time)));
             }
             self.set_aside(&head, &mut aside);
-            closed.insert(head.lane);
         }
         due
     }
 
-    fn next_head(&self, closed: &BTreeSet<Lane>) -> Option<Ticket> {
+    /// The first ticket of each lane that is not closed, in the order in which they have their turn.
+    fn heads(&self, closed: &BTreeSet<Lane>) -> Vec<Ticket> {
         let mut heads: BTreeMap<&Lane, &Ticket> = BTreeMap::new();
         for ticket in &self.tickets {
             let head = heads.entry(&ticket.lane).or_insert(ticket);
@@ -66,12 +67,13 @@ impl Model {
                 *head = ticket;
             }
         }
-        let open = heads.into_values().filter(|head| !closed.contains(&head.lane));
-        let next = open.min_by_key(|head| {
+        let mut heads: Vec<Ticket> =
+            heads.into_values().filter(|head| !closed.contains(&head.lane)).cloned().collect();
+        heads.sort_by_key(|head| {
             let (priority, _) = self.standing(head);
             (-i64::from(priority), self.virtual_time(&head.lane), head.rank, head.arrival)
         });
-        next.cloned()
+        heads
     }
 
     fn virtual_time(&self, lane: &Lane) -> i128 {
