@@ -161,7 +161,13 @@ impl Tally {
         let used = drawn.filter_map(|(_, used)| used.get(&*limit.metric)).sum();
         let available = available(limit, span_ms);
         let utilisation = (real(used) / real(available.max(1)) * 10_000.0).round() / 10_000.0;
-        LimitReport { limit: limit.id.to_string(), metric: limit.metric.to_string(), used, available, utilisation }
+        LimitReport {
+            limit: limit.id.to_string(),
+            metric: limit.metric.to_string(),
+            used,
+            available,
+            utilisation,
+        }
     }
 }
 
