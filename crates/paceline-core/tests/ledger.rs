@@ -1,4 +1,5 @@
 //! The ledger by itself: its canonical text, its bytes, its names, and what a configuration keeps.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use paceline_core::{
     Acquire, Algorithm, Amounts, Boundaries, Command, Configuration, DecodeError, LaneSpec, Lanes, Ledger,

@@ -250,6 +250,9 @@ impl Limit {
         if let Meter::Bucket(bucket) = &mut self.meter {
             bucket.adopt(&self.terms, &terms);
         }
+        if let (Meter::Fixed(fixed), Kind::Fixed { boundaries, .. }) = (&mut self.meter, &terms.kind) {
+            fixed.adopt(boundaries, self.brought_to.wall);
+        }
         self.adopt_terms(terms);
     }
 

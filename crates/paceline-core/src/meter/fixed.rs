@@ -42,6 +42,11 @@ impl Fixed {
         (before - self.current).max(0)
     }
 
+    /// Goes on counting in the period that is current by other boundaries.
+    pub(crate) fn adopt(&mut self, boundaries: &Boundaries, wall: Millis) {
+        self.start = periods::start(boundaries, self.start.max(signed(wall)));
+    }
+
     /// Returns what is counted in the fullest of the periods in which a grant at this instant would count.
     pub(crate) fn used(&self, terms: &Terms, wall: Millis) -> i64 {
         let (before, after) = self.near(terms, wall);
