@@ -175,6 +175,13 @@ impl Ledger {
         self.spots.range(from..).filter_map(|(_, spot)| self.view_hold(*spot))
     }
 
+    /// Iterates over the names of the metrics that the limits of a resource count.
+    pub fn metrics_of(&self, resource: ResourceId) -> impl Iterator<Item = &str> {
+        let limits =
+            self.resources.get(resource.0 as usize).into_iter().flat_map(|resource| &resource.limits);
+        limits.filter_map(|number| self.limits.get(*number as usize)).map(|limit| &*limit.spec.metric)
+    }
+
     /// Returns a permit that is out. Its age is that of the last step.
     pub fn permit(&self, id: TicketId) -> Option<PermitView> {
         self.view_hold(*self.spots.get(&id)?)

@@ -46,6 +46,8 @@ pub struct Rule {
     pub settle: Option<Formula>,
     /// When it counts.
     pub counts: Counting,
+    /// The metric, where every ledger knows it.
+    pub(crate) known: Option<Metric>,
 }
 
 /// How an amount comes back, by the length of its window.
@@ -126,7 +128,7 @@ impl Profile {
         let mut charges = Charges::default();
         for rule in &self.rules {
             if let Some(amount) = rule.reserve.value(|quantity| self.before(call, quantity)) {
-                charges.set(&rule.metric, amount);
+                rule.name(&mut charges, amount);
             }
         }
         name_outright(&mut charges, &call.extra);
@@ -139,7 +141,7 @@ impl Profile {
         for rule in &self.rules {
             let amount = rule.settle.as_ref().and_then(|formula| formula.value(|it| self.after(usage, it)));
             if let Some(amount) = amount {
-                charges.set(&rule.metric, amount);
+                rule.name(&mut charges, amount);
             }
         }
         name_outright(&mut charges, &usage.extra);
@@ -159,6 +161,14 @@ impl Profile {
             reserve: reserve.unwrap_or(self.reserve),
             ..self.clone()
         }
+    }
+
+    /// Returns the profile without its rules for metrics that neither every ledger knows nor these limits count.
+    pub(crate) fn for_metrics<'a>(&self, counted: impl Iterator<Item = &'a str>) -> Self {
+        let counted: Vec<&str> = counted.collect();
+        let mut profile = self.clone();
+        profile.rules.retain(|rule| rule.known.is_some() || counted.contains(&&*rule.metric));
+        profile
     }
 
     /// Returns a profile that knows of no metric.
@@ -226,6 +236,13 @@ impl Profile {
 }
 
 impl Rule {
+    fn name(&self, charges: &mut Charges, amount: u64) {
+        match self.known {
+            Some(known) => charges.known.set(known, amount),
+            None => charges.set(&self.metric, amount),
+        }
+    }
+
     /// Returns whether the metric is one that every ledger knows.
     pub fn is_known(&self) -> bool {
         Metric::known(&self.metric).is_some()

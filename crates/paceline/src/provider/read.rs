@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use paceline_core::{Counting, MAX_AMOUNT};
+use paceline_core::{Counting, MAX_AMOUNT, Metric};
 
 use super::formula::{Formula, Quantity};
 use super::profile::{Profile, Reserve, Return, Rule, SubWindow};
@@ -151,7 +151,8 @@ fn metric(reader: &mut Reader<'_>, entry: &Entry, profile: &mut Profile) {
         }
         return;
     };
-    let rule = Rule { metric: entry.key.as_str().into(), reserve, settle, counts };
+    let known = Metric::known(&entry.key);
+    let rule = Rule { metric: entry.key.as_str().into(), reserve, settle, counts, known };
     match profile.rules.iter_mut().find(|old| old.metric == rule.metric) {
         Some(old) => *old = rule,
         None => profile.rules.push(rule),

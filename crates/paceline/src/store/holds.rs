@@ -199,7 +199,7 @@ impl State {
     ) -> Result<usize, Error> {
         let unknown = || Error::UnknownResource { name: resource.name.clone(), nearest: None };
         let id = self.ledger.resource(&resource.name).ok_or_else(unknown)?;
-        let profile = Arc::clone(&resource.profile);
+        let profile = Arc::new(resource.profile.for_metrics(self.ledger.metrics_of(id)));
         if let Some(slot) = self.slots.get(&id).copied() {
             if let Some(seat) = self.seats.get_mut(slot) {
                 seat.refit(profile, lanes);
