@@ -122,6 +122,11 @@ impl Amounts {
         inline.map(|(metric, amount)| (Metric(metric), *amount)).chain(self.more.iter().copied())
     }
 
+    /// Returns whether a metric is named that not every ledger knows.
+    pub fn has_others(&self) -> bool {
+        usize::from(self.named) >> Metric::KNOWN.len() != 0 || !self.more.is_empty()
+    }
+
     /// Returns whether no amount is named.
     pub fn is_empty(&self) -> bool {
         self.named == 0 && self.more.is_empty()

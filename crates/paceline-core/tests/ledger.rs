@@ -161,6 +161,8 @@ fn metrics_have_names_of_their_own() {
     let amounts = Amounts::of(metrics.iter().zip(1..).map(|(metric, amount)| (*metric, amount)));
     assert_eq!(amounts.iter().count(), 5);
     assert_eq!(amounts.get(metrics[4]), Some(5));
+    assert!(metrics.iter().all(|metric| Amounts::of([(*metric, 1)]).has_others()));
+    assert!(!Amounts::of([(Metric::CONCURRENT_REQUESTS, 1)]).has_others());
     assert_ne!(amounts, amounts.clone().with(metrics[4], 6));
     let known = 5 + names.len();
     assert!((known..1_000).all(|at| ledger.metric(&format!("m{at}")).is_some()));

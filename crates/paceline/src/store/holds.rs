@@ -175,7 +175,7 @@ impl State {
     fn settled(&self, returned: Amounts, charged: Amounts) -> Settled {
         let own = |(metric, _): (Metric, u64)| metric.index() >= Metric::KNOWN.len();
         let mut names = Vec::new();
-        if returned.iter().any(own) || charged.iter().any(own) {
+        if returned.has_others() || charged.has_others() {
             let metrics = returned.iter().chain(charged.iter()).filter(|amount| own(*amount));
             names.extend(metrics.map(|(metric, _)| (metric, self.ledger.metric_name(metric).into())));
         }
