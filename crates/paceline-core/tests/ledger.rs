@@ -226,3 +226,26 @@ fn amounts_compare_by_what_they_name() {
     assert_eq!(tokens(u64::MAX).amount(Metric::TOKENS), paceline_core::MAX_AMOUNT);
     assert_eq!(format!("{:?}", tokens(3)), "{1: 3}");
 }
+
+#[test]
+fn lanes_that_have_left_the_line_make_room_for_others() {
+    let slots = LimitSpec::new("slots", "concurrent_requests", 1, Algorithm::Concurrency).member("gpt");
+    let mut ledger = open(vec![slots], vec![ResourceSpec::new("gpt")]);
+    let one = || Amounts::of([(Metric::CONCURRENT_REQUESTS, 1)]);
+    assert_eq!(ask(&mut ledger, 0, 1, None, one()), Outcome::Granted);
+    for round in 0..4 {
+        let numbers = (2 + round * 200)..(202 + round * 200);
+        for number in numbers.clone() {
+            let lane = format!("tenant-{number}");
+            assert_eq!(
+                ask(&mut ledger, 0, number, Some(&lane), one()),
+                Outcome::Queued { ahead: 0 },
+                "{lane}"
+            );
+        }
+        for number in numbers {
+            let ticket = TicketId { session: S1, number };
+            assert_eq!(ledger.apply(0, Command::Cancel { ticket }), Outcome::Cancelled);
+        }
+    }
+}
