@@ -32,6 +32,9 @@ pub mod config;
 pub mod provider;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "redis")]
+#[doc(hidden)]
+pub mod wire;
 
 mod acquire;
 mod builder;

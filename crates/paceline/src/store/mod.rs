@@ -7,6 +7,8 @@ mod holds;
 mod lease;
 mod line;
 mod memory;
+#[cfg(feature = "redis")]
+pub(crate) mod shared;
 mod state;
 
 pub use holds::PermitInfo;
