@@ -8,6 +8,8 @@ mod lease;
 mod line;
 mod memory;
 #[cfg(feature = "redis")]
+pub(crate) mod redis;
+#[cfg(feature = "redis")]
 pub(crate) mod shared;
 mod state;
 

@@ -1,0 +1,66 @@
+//! Ledgers on Redis or Valkey: one script, one round trip.
+
+mod backoff;
+mod connect;
+mod facts;
+mod failure;
+mod link;
+mod script;
+mod url;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use super::shared::link::Link;
+use connect::Target;
+use script::Twin;
+
+pub(crate) use connect::Timing;
+pub(crate) use link::RedisLink;
+pub(crate) use script::fault_of_name;
+pub(crate) use url::Address;
+
+/// The prefix of keys and channels where nothing is said.
+pub(crate) const PREFIX: &str = "paceline:";
+
+/// Makes the link to what a URL names. It connects when it is first used.
+pub(crate) fn link(address: &Address, prefix: &str, timing: Timing) -> Result<Arc<dyn Link>, &'static str> {
+    let target = Target::of(address)?;
+    make(target, address.to_string(), prefix, timing)
+}
+
+/// Makes the link over a client that the user made.
+pub(crate) fn link_of_client(
+    client: &::redis::Client,
+    prefix: &str,
+    timing: Timing,
+) -> Result<Arc<dyn Link>, &'static str> {
+    make(Target::of_client(client)?, url_of(client), prefix, timing)
+}
+
+fn make(target: Target, url: String, prefix: &str, timing: Timing) -> Result<Arc<dyn Link>, &'static str> {
+    if fault_of_name(prefix).is_some() {
+        return Err("the key prefix has a brace, a space or a control character, or more than 256 bytes");
+    }
+    Ok(Arc::new(RedisLink::new(target, url, prefix.to_owned(), timing, Twin::new())))
+}
+
+/// Returns what a client connects to, without its password.
+pub(crate) fn url_of(client: &::redis::Client) -> String {
+    use ::redis::ConnectionAddr::{Tcp, TcpTls, Unix};
+    let info = client.get_connection_info();
+    let settings = info.redis_settings();
+    let secret = if settings.password().is_some() { ":***@" } else { "" };
+    let user = settings.username().unwrap_or_default();
+    let login =
+        if secret.is_empty() && !user.is_empty() { format!("{user}@") } else { format!("{user}{secret}") };
+    let database = settings.db();
+    match info.addr() {
+        Tcp(host, port) => format!("redis://{login}{host}:{port}/{database}"),
+        TcpTls { host, port, .. } => format!("rediss://{login}{host}:{port}/{database}"),
+        Unix(path) => format!("redis+unix://{}?db={database}", path.display()),
+        _ => "redis://".to_owned(),
+    }
+}
