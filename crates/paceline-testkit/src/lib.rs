@@ -19,6 +19,7 @@ mod ports;
 mod processes;
 mod proxy;
 mod redis;
+mod signals;
 mod wait;
 
 pub use certificates::Certificates;

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use crate::signals;
 
 /// What is in front of the lines between a test and its workers: the test's harness writes lines of its own.
 const MARK: &str = "@worker ";
@@ -129,16 +129,12 @@ impl Worker {
 
     /// Stops it where it stands.
     pub fn freeze(&self) {
-        self.signal(Signal::STOP);
+        signals::freeze(&self.child);
     }
 
     /// Lets it go on.
     pub fn thaw(&self) {
-        self.signal(Signal::CONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("a child can be signalled");
+        signals::thaw(&self.child);
     }
 }
 

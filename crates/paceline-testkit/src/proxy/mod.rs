@@ -115,7 +115,9 @@ impl FaultProxy {
     /// Closes all connections; new ones are passed on as before.
     pub fn reset_all(&self) {
         let open = self.shared.state().open.clone();
-        open.iter().for_each(|pair| pair.reset());
+        for pair in open {
+            pair.reset();
+        }
     }
 
     /// Returns how many connections were ever made.

@@ -67,7 +67,7 @@ impl RedisSentinel {
         &self.servers
     }
 
-    /// Makes the sentinels call the replica the primary, and waits until it is.
+    /// Makes the sentinels call the replica the primary, and waits until it is, and until the one that was follows it.
     pub fn fail_over(&self) {
         let before = self.primary_port();
         until("the sentinels can fail over", || {
@@ -75,6 +75,11 @@ impl RedisSentinel {
             matches!(sentinel.ask(&["SENTINEL", "FAILOVER", Self::PRIMARY]), Ok(Reply::Text(_))).then_some(())
         });
         self.wait_for_another_primary(before);
+        // Sentinels do this too, but take their time: until then the primary that was takes writes like before.
+        let port = self.primary_port().to_string();
+        for server in self.servers.iter().filter(|server| server.port() == before) {
+            server.cli(&["REPLICAOF", "127.0.0.1", &port]);
+        }
     }
 
     /// Waits until another server than this one is the primary, and takes writes.

@@ -5,14 +5,14 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::{Reply, Talk};
-use crate::{Certificates, ports, until};
+use crate::{Certificates, ports, signals, until};
 
 /// What a server is started with.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Redis {
     arguments: Vec<String>,
     password: Option<String>,
@@ -177,21 +177,20 @@ impl RedisServer {
 
     /// Stops it: its connections stay open, and nothing is answered.
     pub fn freeze(&self) {
-        self.signal(Signal::STOP);
+        signals::freeze(self.child());
     }
 
     /// Lets it go on.
     pub fn thaw(&self) {
-        self.signal(Signal::CONT);
+        signals::thaw(self.child());
     }
 
     pub(super) fn cluster_port(&self) -> u16 {
         self.cluster_port.expect("it was started as a node of a cluster")
     }
 
-    fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().expect("the server is running");
-        kill_process(Pid::from_child(child), signal).expect("a child can be signalled");
+    fn child(&self) -> &Child {
+        self.child.as_ref().expect("the server is running")
     }
 
     fn choose_ports(&mut self) {
