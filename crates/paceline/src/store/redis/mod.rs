@@ -1,6 +1,7 @@
 //! Ledgers on Redis or Valkey: one script, one round trip.
 
 mod backoff;
+mod carrier;
 mod connect;
 mod facts;
 mod failure;
@@ -14,21 +15,19 @@ mod tests;
 use std::sync::Arc;
 
 use super::shared::link::Link;
-use connect::Target;
-use script::Twin;
+use link::Origin;
 
 pub(crate) use connect::Timing;
 pub(crate) use link::RedisLink;
 pub(crate) use script::fault_of_name;
 pub(crate) use url::Address;
 
-/// The prefix of keys and channels where nothing is said.
-pub(crate) const PREFIX: &str = "paceline:";
+/// What the server runs.
+const SCRIPT: &str = "return redis.error_reply('the script is not there')";
 
 /// Makes the link to what a URL names. It connects when it is first used.
 pub(crate) fn link(address: &Address, prefix: &str, timing: Timing) -> Result<Arc<dyn Link>, &'static str> {
-    let target = Target::of(address)?;
-    make(target, address.to_string(), prefix, timing)
+    make(Origin::Url(address.clone()), prefix, timing)
 }
 
 /// Makes the link over a client that the user made.
@@ -37,14 +36,14 @@ pub(crate) fn link_of_client(
     prefix: &str,
     timing: Timing,
 ) -> Result<Arc<dyn Link>, &'static str> {
-    make(Target::of_client(client)?, url_of(client), prefix, timing)
+    make(Origin::Client(Box::new(client.clone())), prefix, timing)
 }
 
-fn make(target: Target, url: String, prefix: &str, timing: Timing) -> Result<Arc<dyn Link>, &'static str> {
+fn make(origin: Origin, prefix: &str, timing: Timing) -> Result<Arc<dyn Link>, &'static str> {
     if fault_of_name(prefix).is_some() {
         return Err("the key prefix has a brace, a space or a control character, or more than 256 bytes");
     }
-    Ok(Arc::new(RedisLink::new(target, url, prefix.to_owned(), timing, Twin::new())))
+    Ok(Arc::new(RedisLink::new(origin, prefix, timing, SCRIPT)?))
 }
 
 /// Returns what a client connects to, without its password.

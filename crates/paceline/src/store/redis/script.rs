@@ -5,9 +5,6 @@ use ::redis::{Cmd, Script, cmd};
 /// The ledger's five keys, in their order.
 const KEYS: [&str; 5] = ["ledger", "sessions", "tickets", "line", "owners"];
 
-/// What the server runs.
-const SOURCE: &str = "return redis.error_reply('the script is not there')";
-
 /// The script, and the digest by which a server knows it.
 pub(super) struct Twin {
     source: &'static str,
@@ -15,11 +12,7 @@ pub(super) struct Twin {
 }
 
 impl Twin {
-    pub(super) fn new() -> Self {
-        Self::of(SOURCE)
-    }
-
-    pub(super) fn of(source: &'static str) -> Self {
+    pub(super) fn new(source: &'static str) -> Self {
         Self { source, digest: Script::new(source).get_hash().to_owned() }
     }
 

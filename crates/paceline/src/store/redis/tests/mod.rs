@@ -8,9 +8,8 @@ mod one;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::connect::Target;
-use super::script::Twin;
-use super::{Address, PREFIX, RedisLink, Timing};
+use super::link::Origin;
+use super::{Address, RedisLink, Timing};
 use crate::store::shared::link::{Link, LinkError, PushSink};
 
 /// Answers with the batch.
@@ -20,15 +19,14 @@ const PUBLISH: &str = "local to = string.gsub(KEYS[1], ':ledger$', ':to:0f'); re
                        return 'published'";
 const SPUBLISH: &str = "local to = string.gsub(KEYS[1], ':ledger$', ':to:0f'); redis.call('SPUBLISH', to, ARGV[1]); \
                         return 'published'";
+const PREFIX: &str = "paceline:";
 const LEDGER: &str = "openai";
 
 /// Time-outs that a test can wait for.
 const TIMING: Timing = Timing { connect: Duration::from_millis(500), reply: Duration::from_millis(500) };
 
 fn link(url: &str, script: &'static str) -> RedisLink {
-    let address = Address::parse(url).unwrap();
-    let target = Target::of(&address).unwrap();
-    RedisLink::new(target, address.to_string(), PREFIX.to_owned(), TIMING, Twin::of(script))
+    RedisLink::new(Origin::Url(Address::parse(url).unwrap()), PREFIX, TIMING, script).unwrap()
 }
 
 async fn call(link: &RedisLink, batch: &str) -> Result<String, LinkError> {

@@ -107,3 +107,13 @@ async fn a_server_that_restarts_is_found_again_and_has_another_run_id() {
     assert_eq!(call_until_answered(&link, "y").await, "published");
     heard.hears("y", async || {}).await;
 }
+
+#[test]
+fn a_runtime_that_ended_leaves_no_connection_behind() {
+    let server = RedisServer::start();
+    let link = link(&server.url(), ECHO);
+    for batch in ["x", "y"] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        assert_eq!(runtime.block_on(call(&link, batch)).unwrap(), batch);
+    }
+}
