@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs every check and every test. Needs a Rust toolchain (see rust-version in Cargo.toml) and a C compiler for one
-# dependency; says what is missing. `./test.sh long` adds the long runs of the exam.
+# Runs every check and every test. Needs a Rust toolchain (see rust-version in Cargo.toml), a C compiler for one
+# dependency, and redis-server, which it installs where it may; says what is missing. `./test.sh long` adds the long runs
+# of the exam.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -12,6 +13,19 @@ want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 have=$(rustc --version | cut -d' ' -f2)
 [ "$(printf '%s\n%s\n' "$want" "${have%%-*}" | sort -V | head -n 1)" = "$want" ] || missing "rustc is $have, this needs $want or later"
 command -v cc >/dev/null || missing "a C compiler is not there: install gcc or clang"
+
+if ! command -v redis-server >/dev/null; then
+    root=$([ "$(id -u)" = 0 ] || echo "sudo -n")
+    if command -v apt-get >/dev/null && $root true 2>/dev/null; then
+        say "redis-server"
+        # Without a service that listens: the tests start servers of their own, sentinels among them.
+        { $root apt-get update -qq && $root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+            apt-get install -qq -y --no-install-recommends redis-server; } >/dev/null || true
+    fi
+fi
+command -v redis-server >/dev/null || missing "redis-server is not there, and could not be installed: apt-get install redis-server (7.0 or later), as root"
+have=$(redis-server --version | sed -n 's/.* v=\([0-9.]*\).*/\1/p')
+[ "$(printf '7.0\n%s\n' "$have" | sort -V | head -n 1)" = 7.0 ] || missing "redis-server is ${have:-of an unknown version}, the tests need 7.0 or later"
 
 if [ "${1:-}" = long ]; then
     export PACELINE_EXAM_STEPS="${PACELINE_EXAM_STEPS:-400000}"
