@@ -30,6 +30,16 @@ pub struct ResourceId(pub(crate) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LimitId(pub(crate) u32);
 
+impl ResourceId {
+    /// A resource that this ledger does not know: a name that only another home of the same account has.
+    pub const UNKNOWN: Self = Self(u32::MAX);
+}
+
+impl LimitId {
+    /// A limit that this ledger does not know: a name that only another home of the same account has.
+    pub const UNKNOWN: Self = Self(u32::MAX);
+}
+
 /// What is paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {

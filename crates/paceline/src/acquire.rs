@@ -13,7 +13,7 @@ use crate::demand::Demand;
 use crate::park::block_on;
 use crate::reply::Reply;
 use crate::resource::{Outlook, Resource};
-use crate::store::Answer;
+use crate::store::{Answer, Grant};
 use crate::{Error, Permit};
 
 /// A request for a permit. It does nothing until awaited, polled, or waited for; dropped at any instant, it leaves no
@@ -125,7 +125,9 @@ impl Acquire {
         };
         match answer {
             Ok(None) => Some(Ok(Permit::free(resource, request))),
-            Ok(Some(Answer::Granted(number))) => Some(Ok(Permit::granted(resource, request, number, 0))),
+            Ok(Some(Answer::Granted(number))) => {
+                Some(Ok(Permit::granted(resource, request, Grant::by_ledger(number, 0))))
+            }
             Ok(Some(Answer::Queued(number))) => {
                 self.stage = Stage::Waiting(resource, request, number);
                 None
@@ -141,11 +143,10 @@ impl Acquire {
             None => Poll::Ready(Err(Error::Closed)),
         };
         let Poll::Ready(answer) = answer else { return Poll::Pending };
-        let Stage::Waiting(resource, request, number) = std::mem::replace(&mut self.stage, Stage::Answered)
-        else {
+        let Stage::Waiting(resource, request, _) = std::mem::replace(&mut self.stage, Stage::Answered) else {
             return Poll::Ready(Err(Error::Closed));
         };
-        Poll::Ready(answer.map(|waited| Permit::granted(resource, request, number, waited)))
+        Poll::Ready(answer.map(|grant| Permit::granted(resource, request, grant)))
     }
 }
 

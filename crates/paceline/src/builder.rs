@@ -9,6 +9,7 @@ use crate::clock::{Clock, whole_ms};
 use crate::config::{Compiled, CompiledLedger, CompiledResource, Config, UnknownResource};
 use crate::limiter::Shared;
 use crate::mode::Mode;
+use crate::outage::{OnLostState, OnStoreFailure, Outage, Sharing};
 use crate::provider::Profile;
 use crate::store::{self, Options, Store};
 use crate::{Error, Limiter};
@@ -22,7 +23,23 @@ pub struct Builder {
     private: bool,
     clock: Clock,
     lease: Option<Duration>,
+    outage: Outage,
+    sharing: Sharing,
+    #[cfg(feature = "redis")]
+    link: Option<Link>,
     mode: Option<Mode>,
+}
+
+/// A link that says nothing of itself when a builder is shown.
+#[cfg(feature = "redis")]
+#[derive(Clone)]
+struct Link(Arc<dyn crate::link::Link>);
+
+#[cfg(feature = "redis")]
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Link").field(&self.0.url()).finish()
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -83,6 +100,45 @@ impl Builder {
         self
     }
 
+    /// Chooses what becomes of callers of this limiter while a shared store cannot be reached.
+    pub fn on_store_failure(mut self, policy: OnStoreFailure) -> Self {
+        self.outage.policy = policy;
+        self
+    }
+
+    /// Sets how long a call waits for a shared store that cannot be reached; 5 seconds where nothing is said.
+    pub fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.outage.timeout(timeout);
+        self.sharing.store_timeout = self.outage.store_timeout;
+        self
+    }
+
+    /// Sets after what silence a shared store takes this process for dead; 10 seconds where nothing is said.
+    pub fn session_timeout(mut self, timeout: Duration) -> Self {
+        self.sharing.session_timeout = whole_ms(timeout).max(100);
+        self
+    }
+
+    /// Sets what the names of all keys in a shared store begin with; `paceline:` where nothing is said.
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.sharing.key_prefix = prefix.into();
+        self
+    }
+
+    /// Chooses how long windows restart where a shared store lost its state.
+    pub fn on_lost_state(mut self, how: OnLostState) -> Self {
+        self.sharing.on_lost = how;
+        self
+    }
+
+    /// Reaches a shared store by a way of one's own, shared with no other limiter.
+    #[cfg(feature = "redis")]
+    #[doc(hidden)]
+    pub fn link(mut self, link: Arc<dyn crate::link::Link>) -> Self {
+        self.link = Some(Link(link));
+        self
+    }
+
     /// Sets how much the limits say; `PACELINE_MODE` where nothing is said here.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = Some(mode);
@@ -93,20 +149,28 @@ impl Builder {
     pub fn build(self) -> Result<Limiter, Error> {
         let mode = self.mode.map_or_else(Mode::from_env, Ok)?;
         let lease = whole_ms(self.lease.unwrap_or(LEASE)).max(1);
-        let options = Options { clock: self.clock, lease, mode };
+        let options = Options { clock: self.clock, lease, mode, sharing: self.sharing };
+        #[cfg(feature = "redis")]
+        if let Some(Link(link)) = self.link {
+            return finish(Store::shared(options, link), self.outage, self.source);
+        }
         let store = match self.url {
             _ if self.private => Store::new(options),
             Some(url) => store::open(&url, options)?,
             None => store::open("memory://", options)?,
         };
-        let limiter = Limiter::over(Arc::new(Shared::new(store)));
-        match self.source {
-            Source::Nothing => {}
-            Source::Config(config) => limiter.configure(&config)?,
-            Source::Compiled(compiled) => limiter.configure_compiled(&compiled)?,
-        }
-        Ok(limiter)
+        finish(store, self.outage, self.source)
     }
+}
+
+fn finish(store: Arc<Store>, outage: Outage, source: Source) -> Result<Limiter, Error> {
+    let limiter = Limiter::over(Arc::new(Shared::new(store, outage)));
+    match source {
+        Source::Nothing => {}
+        Source::Config(config) => limiter.configure(&config)?,
+        Source::Compiled(compiled) => limiter.configure_compiled(&compiled)?,
+    }
+    Ok(limiter)
 }
 
 fn plain(configuration: Configuration) -> Compiled {

@@ -38,12 +38,24 @@ impl Pace {
         place: &Place<'_>,
     ) -> Option<Millis> {
         let snapshot = ledger.snapshot(now);
+        self.expected_by(now, &snapshot, ledger, seats, place)
+    }
+
+    /// The same of a ledger that was looked at already; `ledger` knows the names of its metrics.
+    pub(crate) fn expected_by(
+        &mut self,
+        now: Millis,
+        snapshot: &Snapshot,
+        ledger: &mut Ledger,
+        seats: &[Seat],
+        place: &Place<'_>,
+    ) -> Option<Millis> {
         let own = snapshot.resources.iter().find(|resource| resource.id == place.seat.id)?;
         let mut expected = own.paused_for.unwrap_or(0);
         for limit in snapshot.limits.iter().filter(|limit| !limit.shadow && own.limits.contains(&limit.name))
         {
             let Some(metric) = ledger.metric(&limit.metric) else { continue };
-            let before = backlog(&snapshot, limit, metric, seats, place);
+            let before = backlog(snapshot, limit, metric, seats, place);
             let wanted = if place.in_line { 0 } else { place.demand.amount(metric) };
             let owed = as_f64(limit.left.unsigned_abs()).copysign(if limit.left < 0 { 1.0 } else { -1.0 });
             let missing = before + as_f64(wanted) + owed;

@@ -90,6 +90,35 @@ pub enum Event {
         /// What is wrong with it.
         error: Error,
     },
+    /// A shared store cannot be reached.
+    StoreLost {
+        /// The store, without secrets.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A shared store that could not be reached answers.
+    StoreBack {
+        /// The store, without secrets.
+        url: String,
+    },
+    /// A shared store lost the state of a ledger, which restarts from what is left and what its sessions report.
+    StateLost {
+        /// The ledger.
+        ledger: Name,
+    },
+    /// A shared store took this process for dead: its permits have ended, and its callers are in line anew.
+    SessionExpired {
+        /// The ledger.
+        ledger: Name,
+    },
+    /// Another process says something else of a resource, and that is in force.
+    ConfigurationDiffers {
+        /// The ledger.
+        ledger: Name,
+        /// The resource.
+        resource: Name,
+    },
     /// The reader was too slow: so many events are missing here.
     Lost(u64),
 }

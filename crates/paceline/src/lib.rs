@@ -35,6 +35,9 @@ pub mod tower;
 #[cfg(feature = "redis")]
 #[doc(hidden)]
 pub mod wire;
+#[cfg(feature = "redis")]
+#[doc(hidden)]
+pub use store::shared::link;
 
 mod acquire;
 mod builder;
@@ -51,6 +54,7 @@ mod limiter;
 mod many;
 mod mode;
 mod names;
+mod outage;
 mod park;
 mod permit;
 mod reconfigure;
@@ -77,6 +81,7 @@ pub use limit::{Limit, Pause};
 pub use limiter::{AccountSnapshot, Limiter};
 pub use many::AcquireMany;
 pub use mode::Mode;
+pub use outage::{OnLostState, OnStoreFailure};
 pub use permit::{GrantedVia, Permit, Settled};
 pub use reply::{Answer, Reply};
 pub use resource::{Outlook, Resource, ResourceSnapshot};

@@ -1,7 +1,6 @@
 //! A limit as operators and response headers see it.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use paceline_core::{Command, LimitId, LimitView, Name, Target};
@@ -16,7 +15,7 @@ use crate::store::Account;
 /// One limit of a ledger.
 #[derive(Clone)]
 pub struct Limit {
-    account: Arc<Account>,
+    account: Account,
     id: LimitId,
     name: Name,
 }
@@ -84,25 +83,24 @@ impl Limit {
     /// holds for an hour, or until the provider says otherwise.
     pub fn observe(&self, remaining: Option<u64>, amount: Option<u64>) -> Reply<()> {
         let observe = Command::Observe { limit: self.id, remaining, amount };
-        self.account.step(|state, now, _| drop(state.apply(now, observe))).into()
+        self.account.order(|_| Ok(observe), || None)
     }
 
     /// Returns it as it is; `None` once it is configured no longer.
     pub fn snapshot(&self) -> Reply<Option<LimitView>> {
-        let id = self.id;
-        let view = self
-            .account
-            .step(|state, now, _| state.ledger.snapshot(now).limits.into_iter().find(|limit| limit.id == id));
-        view.into()
+        let name = Name::clone(&self.name);
+        self.account
+            .snapshot()
+            .map(move |snapshot| snapshot.limits.into_iter().find(|limit| limit.name == name))
     }
 
-    pub(crate) fn find(accounts: impl IntoIterator<Item = Arc<Account>>, name: &str) -> Result<Self, Error> {
+    pub(crate) fn find(accounts: impl IntoIterator<Item = Account>, name: &str) -> Result<Self, Error> {
         let mut known = Vec::new();
         for account in accounts {
-            if let Some(id) = account.step(|state, _, _| state.ledger.limit(name))? {
+            if let Some(id) = account.look(|state, _| state.ledger.limit(name))? {
                 return Ok(Self { account, id, name: name.into() });
             }
-            let limits = account.step(|state, now, _| state.ledger.snapshot(now).limits)?;
+            let limits = account.look(|state, now| state.ledger.snapshot(now).limits)?;
             known.extend(limits.into_iter().map(|limit| limit.name));
         }
         let nearest = nearest(name, known.iter().map(|known| &**known));
@@ -110,11 +108,7 @@ impl Limit {
     }
 
     fn command(&self, command: Command, event: impl FnOnce() -> Event) -> Reply<()> {
-        let done = self.account.step(|state, now, wakers| {
-            state.apply(now, command);
-            self.account.tell(wakers, event);
-        });
-        done.into()
+        self.account.order(|_| Ok(command), || Some(event()))
     }
 }
 

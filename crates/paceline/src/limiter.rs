@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use paceline_core::{Name, Snapshot};
 
+use crate::acquire::Request;
 use crate::builder::Builder;
-use crate::clock::{Clock, whole_ms};
+use crate::clock::Clock;
 use crate::config::{Compiled, Config, UnknownResource};
 use crate::events::Events;
 use crate::mode::Mode;
 use crate::names::Directory;
+use crate::outage::Outage;
 use crate::permit::{GrantedVia, Settled};
 use crate::reply::Reply;
 use crate::resource::{Counter, Handle, Resource};
-use crate::store::{PermitInfo, Store};
+use crate::store::{Account, Asking, PermitInfo, Store};
 use crate::sync::lock;
 use crate::watch::Watch;
 use crate::{Error, Limit, PermitId, Usage};
@@ -53,6 +55,7 @@ pub struct AccountSnapshot {
 pub(crate) struct Shared {
     pub(crate) id: u32,
     pub(crate) store: Arc<Store>,
+    pub(crate) outage: Outage,
     pub(crate) directory: Mutex<Directory>,
     closed: AtomicBool,
     watches: Mutex<Vec<Arc<Watch>>>,
@@ -135,7 +138,7 @@ impl Limiter {
     /// Settles a permit by its id, from anywhere. What the provider reported is read by the profile of its resource.
     pub fn settle(&self, permit: &PermitId, usage: impl Into<Usage>) -> Reply<Settled> {
         let usage = usage.into();
-        self.with_account_of(permit, |account| account.settle(permit.ticket, None, &usage))
+        self.with_account_of(permit, |account| account.settle(permit.ticket, &usage))
     }
 
     /// Gives a permit back by its id.
@@ -146,25 +149,22 @@ impl Limiter {
     /// Lets a permit live for this long from now on.
     pub fn renew(&self, permit: &PermitId, lease: Duration) -> Reply<()> {
         let account = self.0.store.account_of(permit);
-        account.and_then(|account| account.renew(permit.ticket.number, whole_ms(lease))).into()
+        account.map_or_else(|error| Err(error).into(), |account| account.renew(permit.ticket, lease))
     }
 
     /// Returns all accounts as they are, by name.
     pub fn snapshot(&self) -> Reply<Vec<AccountSnapshot>> {
-        let view = |account: Arc<crate::store::Account>| {
-            let ledger = account.step(|state, now, _| state.ledger.snapshot(now))?;
-            Ok(AccountSnapshot { name: Name::clone(&account.name), ledger })
+        let view = |account: Account| {
+            let name = Name::clone(account.name());
+            account.snapshot().map(|ledger| AccountSnapshot { name, ledger })
         };
-        self.0.own_accounts().into_iter().map(view).collect::<Result<Vec<_>, Error>>().into()
+        Reply::all(self.0.own_accounts().into_iter().map(view).collect())
     }
 
     /// Returns all permits that are out.
     pub fn permits(&self) -> Reply<Vec<PermitInfo>> {
         let permits = self.0.own_accounts().into_iter().map(|account| account.permits());
-        permits
-            .collect::<Result<Vec<_>, Error>>()
-            .map(|permits| permits.into_iter().flatten().collect())
-            .into()
+        Reply::all(permits.collect()).map(|permits| permits.into_iter().flatten().collect())
     }
 
     /// Subscribes to what happens from now on in the store.
@@ -220,21 +220,22 @@ impl Limiter {
     fn with_account_of(
         &self,
         permit: &PermitId,
-        how: impl FnOnce(&crate::store::Account) -> Result<Settled, Error>,
+        how: impl FnOnce(&Account) -> Reply<Settled>,
     ) -> Reply<Settled> {
         if permit.is_nowhere() {
             return Ok(Settled::default()).into();
         }
-        self.0.store.account_of(permit).and_then(|account| how(&account)).into()
+        self.0.store.account_of(permit).map_or_else(|error| Err(error).into(), |account| how(&account))
     }
 }
 
 impl Shared {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, outage: Outage) -> Self {
         static LAST: AtomicU32 = AtomicU32::new(0);
         Self {
             id: LAST.fetch_add(1, Ordering::Relaxed) + 1,
             store,
+            outage,
             directory: Mutex::new(Directory::new(UnknownResource::Refuse)),
             closed: AtomicBool::new(false),
             watches: Mutex::default(),
@@ -245,12 +246,16 @@ impl Shared {
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 
+    pub(crate) fn asking<'a>(&self, slot: usize, request: &'a Request) -> Asking<'a> {
+        Asking { owner: self.id, slot, request, outage: self.outage }
+    }
+
     fn handle(self: &Arc<Self>, name: Name, counter: Counter) -> Resource {
         Resource::new(Handle { name, limiter: Arc::clone(self), counter })
     }
 
     /// Returns the accounts that this limiter's configuration names, by name.
-    fn own_accounts(&self) -> Vec<Arc<crate::store::Account>> {
+    fn own_accounts(&self) -> Vec<Account> {
         let names = lock(&self.directory).accounts();
         names.iter().map(|name| self.store.account(name)).collect()
     }

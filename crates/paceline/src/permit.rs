@@ -7,10 +7,10 @@ use std::time::Duration;
 use paceline_core::{Amounts, Metric, Millis, Name};
 
 use crate::acquire::{Acquire, Request};
-use crate::clock::whole_ms;
 use crate::reply::Reply;
 use crate::resource::Resource;
-use crate::{Demand, Error, PermitId, Usage};
+use crate::store::Grant;
+use crate::{Demand, PermitId, Usage};
 
 /// The right to make one call.
 ///
@@ -35,6 +35,7 @@ pub struct Permit {
     /// Its ticket's number; `None` where nothing is counted, and once it has ended.
     number: Option<NonZeroU64>,
     waited: Millis,
+    via: GrantedVia,
 }
 
 /// The way by which a permit came.
@@ -47,6 +48,10 @@ pub enum GrantedVia {
     Unlimited,
     /// The mode is off.
     Off,
+    /// The store could not be reached, and such calls are allowed.
+    Allowed,
+    /// The store could not be reached, and this process granted out of its share.
+    Local,
 }
 
 /// What a settlement or an amendment moved.
@@ -59,13 +64,20 @@ pub struct Settled {
 }
 
 impl Permit {
-    pub(crate) fn granted(resource: Resource, request: Request, number: u64, waited: Millis) -> Self {
-        Self { resource, request, number: NonZeroU64::new(number), waited }
+    pub(crate) fn granted(resource: Resource, request: Request, grant: Grant) -> Self {
+        Self {
+            resource,
+            request,
+            number: NonZeroU64::new(grant.number),
+            waited: grant.waited,
+            via: grant.via,
+        }
     }
 
     /// A permit that counts nowhere.
     pub(crate) fn free(resource: Resource, request: Request) -> Self {
-        Self { resource, request, number: None, waited: 0 }
+        let via = resource.granted_via();
+        Self { resource, request, number: None, waited: 0, via }
     }
 
     /// Ends the permit: replaces what it reserved by what the call used. The difference goes back, or is charged.
@@ -89,7 +101,7 @@ impl Permit {
     /// once.
     pub fn amend(&self, demand: &Demand) -> Reply<Settled> {
         match self.number {
-            Some(number) => self.resource.amend(number.get(), demand).into(),
+            Some(number) => self.resource.amend(number.get(), demand),
             None => Ok(Settled::default()).into(),
         }
     }
@@ -97,16 +109,17 @@ impl Permit {
     /// Lets the permit live for this long from now on, whatever its lease was.
     pub fn renew(&self, lease: Duration) -> Reply<()> {
         match self.number {
-            Some(number) => self.resource.renew(number.get(), whole_ms(lease)).into(),
+            Some(number) => self.resource.renew(number.get(), lease),
             None => Ok(()).into(),
         }
     }
 
     /// Lets go of the permit without ending it: any process can settle it by its id, until its lease ends.
     pub fn detach(mut self) -> PermitId {
-        let id = self.id();
-        self.number = None;
-        id
+        match self.number.take() {
+            Some(number) => self.resource.detach(number.get()),
+            None => self.id(),
+        }
     }
 
     /// Returns the name of the permit, by which any process can settle it.
@@ -126,12 +139,12 @@ impl Permit {
 
     /// Returns the way by which it came.
     pub fn granted_via(&self) -> GrantedVia {
-        self.resource.granted_via()
+        self.via
     }
 
-    fn end(&mut self, how: impl FnOnce(&Resource, u64) -> Result<Settled, Error>) -> Reply<Settled> {
+    fn end(&mut self, how: impl FnOnce(&Resource, u64) -> Reply<Settled>) -> Reply<Settled> {
         match self.number.take() {
-            Some(number) => how(&self.resource, number.get()).into(),
+            Some(number) => how(&self.resource, number.get()),
             None => Ok(Settled::default()).into(),
         }
     }

@@ -63,9 +63,9 @@ impl Shared {
             configuration.limits.iter_mut().for_each(|limit| limit.shadow = true);
         }
         let account = self.store.account(&told.name);
-        let slots = account.configure(configuration, &told.resources)?;
+        let slots = account.configure(configuration, told.revision, &told.resources)?;
         for (resource, slot) in told.resources.iter().zip(slots) {
-            let place = Place { account: Name::clone(&account.name), slot };
+            let place = Place { account: Name::clone(account.name()), slot };
             directory.add(resource.name.as_str().into(), place, &resource.aliases);
         }
         Ok(())

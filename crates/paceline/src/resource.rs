@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::{Command, Explanation, LimitView, Millis, Name, ResourceView, Target};
+use paceline_core::{Command, Explanation, LimitView, Name, ResourceView, Target};
 
 use crate::acquire::{Acquire, Request};
 use crate::events::Event;
@@ -13,7 +13,7 @@ use crate::limiter::Shared;
 use crate::many::AcquireMany;
 use crate::permit::{GrantedVia, Settled};
 use crate::reply::Reply;
-use crate::store::{Account, Answer, Asking, State};
+use crate::store::{Account, Answer, State};
 use crate::{Demand, Error, Limit, PermitId, Usage};
 
 /// A named bundle of limits, all of which must agree to a call. Cheap to clone.
@@ -46,7 +46,7 @@ pub(crate) struct Handle {
 
 /// Where a resource is counted.
 pub(crate) enum Counter {
-    Account { account: Arc<Account>, slot: usize },
+    Account { account: Account, slot: usize },
     Nowhere(GrantedVia),
 }
 
@@ -69,16 +69,11 @@ impl Resource {
     /// Charges use that nobody asked for: it may lead to debt, which callers wait out.
     pub fn record(&self, usage: impl Into<Usage>) -> Reply<()> {
         let usage = usage.into();
-        self.counted(|account, slot| {
-            account.step(|state, now, _| {
-                let State { seats, ledger, .. } = state;
-                let seat = seats.get(slot).ok_or(Error::Closed)?;
-                let used = usage.charge(seat, ledger)?;
-                let record = Command::Record { resource: seat.id, lane: None, usage: used };
-                state.apply(now, record);
-                Ok(())
-            })?
-        })
+        let record = |State { seats, ledger, .. }: &mut State, slot: usize| {
+            let seat = seats.get(slot).ok_or(Error::Closed)?;
+            Ok(Command::Record { resource: seat.id, lane: None, usage: usage.charge(seat, ledger)? })
+        };
+        self.order(record, || None)
     }
 
     /// Lets all callers wait, or refuses them.
@@ -94,19 +89,17 @@ impl Resource {
     /// Refuses all that wait, or all in one lane, and returns nothing of what they did not have.
     pub fn purge(&self, lane: Option<&str>) -> Reply<()> {
         let lane = lane.map(Name::from);
-        self.counted(|account, slot| {
-            account.step(|state, now, _| {
-                let resource = state.seats.get(slot).ok_or(Error::Closed)?.id;
-                state.apply(now, Command::Purge { resource, lane });
-                Ok(())
-            })?
-        })
+        let purge = |state: &mut State, slot: usize| {
+            let resource = state.seats.get(slot).ok_or(Error::Closed)?.id;
+            Ok(Command::Purge { resource, lane })
+        };
+        self.order(purge, || None)
     }
 
     /// Returns a limit of the resource's ledger by its name.
     pub fn limit(&self, name: &str) -> Result<Limit, Error> {
         match &self.0.counter {
-            Counter::Account { account, .. } => Limit::find([Arc::clone(account)], name),
+            Counter::Account { account, .. } => Limit::find([account.clone()], name),
             Counter::Nowhere(_) => Err(Error::UnknownLimit { name: name.to_owned(), nearest: None }),
         }
     }
@@ -133,15 +126,16 @@ impl Resource {
         let Counter::Account { account, slot } = &self.0.counter else {
             return Err(Error::UnknownResource { name: self.name().to_owned(), nearest: None }).into();
         };
-        let answer = account.step(|state, now, _| {
-            let id = state.seats.get(*slot)?.id;
-            let snapshot = state.ledger.snapshot(now);
-            let resource = snapshot.resources.into_iter().find(|resource| resource.id == id)?;
+        let own = Name::clone(&self.0.name);
+        let slot = *slot;
+        // What a configuration calls it is what the ledger calls it.
+        let name = account.look(|state, _| state.name_of(slot)).unwrap_or_else(|_| Name::clone(&own));
+        let found = account.snapshot().map(move |snapshot| {
+            let resource = snapshot.resources.into_iter().find(|resource| resource.name == name)?;
             let drawn = snapshot.limits.into_iter().filter(|limit| resource.limits.contains(&limit.name));
             Some(ResourceSnapshot { limits: drawn.collect(), resource })
         });
-        let gone = || Error::UnknownResource { name: self.name().to_owned(), nearest: None };
-        answer.and_then(|found| found.ok_or_else(gone)).into()
+        found.require(move || Error::UnknownResource { name: own.to_string(), nearest: None })
     }
 
     /// Returns the name under which it is configured.
@@ -174,7 +168,7 @@ impl Resource {
         self.0.limiter.check_open()?;
         match &self.0.counter {
             Counter::Account { account, slot } => {
-                let asking = Asking { owner: self.0.limiter.id, slot: *slot, request };
+                let asking = self.0.limiter.asking(*slot, request);
                 account.ask(&asking).map(Some)
             }
             Counter::Nowhere(_) => Ok(None),
@@ -182,32 +176,37 @@ impl Resource {
     }
 
     pub(crate) fn outlook(&self, request: &Request) -> Reply<Outlook> {
-        let unknown = || Error::UnknownResource { name: self.name().to_owned(), nearest: None };
+        let name = Name::clone(&self.0.name);
+        let unknown = move || Error::UnknownResource { name: name.to_string(), nearest: None };
         let Counter::Account { account, slot } = &self.0.counter else { return Err(unknown()).into() };
-        let asking = Asking { owner: self.0.limiter.id, slot: *slot, request };
-        account.outlook(&asking).and_then(|outlook| outlook.ok_or_else(unknown)).into()
+        let asking = self.0.limiter.asking(*slot, request);
+        account.outlook(&asking).require(unknown)
     }
 
-    pub(crate) fn settle(&self, number: u64, usage: &Usage) -> Result<Settled, Error> {
-        self.settled(|account, slot| account.settle(account.ticket(number), Some(slot), usage))
+    pub(crate) fn settle(&self, number: u64, usage: &Usage) -> Reply<Settled> {
+        self.counted(|account, slot| account.settle_own(number, slot, usage))
     }
 
-    pub(crate) fn give_back(&self, number: u64) -> Result<Settled, Error> {
-        self.settled(|account, _| account.give_back(account.ticket(number)))
+    pub(crate) fn give_back(&self, number: u64) -> Reply<Settled> {
+        self.counted(|account, _| account.give_back_own(number))
     }
 
-    pub(crate) fn spend(&self, number: u64) -> Result<Settled, Error> {
-        self.settled(|account, slot| account.settle(account.ticket(number), Some(slot), &Usage::new()))
+    pub(crate) fn spend(&self, number: u64) -> Reply<Settled> {
+        self.counted(|account, slot| account.settle_own(number, slot, &Usage::new()))
     }
 
-    pub(crate) fn amend(&self, number: u64, demand: &Demand) -> Result<Settled, Error> {
-        self.settled(|account, slot| account.amend(number, slot, demand))
+    pub(crate) fn amend(&self, number: u64, demand: &Demand) -> Reply<Settled> {
+        self.counted(|account, slot| account.amend(number, slot, demand))
     }
 
-    pub(crate) fn renew(&self, number: u64, lease: Millis) -> Result<(), Error> {
+    pub(crate) fn renew(&self, number: u64, lease: Duration) -> Reply<()> {
+        self.counted(|account, _| account.renew_own(number, lease))
+    }
+
+    pub(crate) fn detach(&self, number: u64) -> PermitId {
         match &self.0.counter {
-            Counter::Account { account, .. } => account.renew(number, lease),
-            Counter::Nowhere(_) => Ok(()),
+            Counter::Account { account, .. } => account.detach(number),
+            Counter::Nowhere(_) => PermitId::nowhere(&self.0.name),
         }
     }
 
@@ -225,18 +224,19 @@ impl Resource {
         }
     }
 
-    fn settled(&self, how: impl FnOnce(&Account, usize) -> Result<Settled, Error>) -> Result<Settled, Error> {
+    fn counted<T: Default>(&self, how: impl FnOnce(&Account, usize) -> Reply<T>) -> Reply<T> {
         match &self.0.counter {
             Counter::Account { account, slot } => how(account, *slot),
-            Counter::Nowhere(_) => Ok(Settled::default()),
+            Counter::Nowhere(_) => Ok(T::default()).into(),
         }
     }
 
-    fn counted(&self, how: impl FnOnce(&Account, usize) -> Result<(), Error>) -> Reply<()> {
-        match &self.0.counter {
-            Counter::Account { account, slot } => how(account, *slot).into(),
-            Counter::Nowhere(_) => Ok(()).into(),
-        }
+    fn order(
+        &self,
+        command: impl FnOnce(&mut State, usize) -> Result<Command, Error>,
+        event: impl FnOnce() -> Option<Event>,
+    ) -> Reply<()> {
+        self.counted(|account, slot| account.order(|state| command(state, slot), event))
     }
 
     fn command(
@@ -244,14 +244,11 @@ impl Resource {
         command: impl FnOnce(Target) -> Command,
         event: impl FnOnce(Name) -> Event,
     ) -> Reply<()> {
-        self.counted(|account, slot| {
-            account.step(|state, now, wakers| {
-                let id = state.seats.get(slot).ok_or(Error::Closed)?.id;
-                state.apply(now, command(Target::Resource(id)));
-                account.tell(wakers, || event(Name::clone(&self.0.name)));
-                Ok(())
-            })?
-        })
+        let of_seat = |state: &mut State, slot: usize| {
+            let id = state.seats.get(slot).ok_or(Error::Closed)?.id;
+            Ok(command(Target::Resource(id)))
+        };
+        self.order(of_seat, || Some(event(Name::clone(&self.0.name))))
     }
 }
 

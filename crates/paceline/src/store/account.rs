@@ -1,177 +1,165 @@
-//! An account of this process: a ledger under a lock, and who waits on it.
-//!
-//! Decisions are collected under the lock, wakers are called after it.
+//! An account, wherever its ledger is.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use paceline_core::{Command, Ledger, Millis, Name, SessionId, TicketId, Verdict};
+use paceline_core::{Command, Configuration, Millis, Name, Snapshot, TicketId};
 
-use super::State;
-use super::lease::Leases;
-use super::line::End;
-use super::memory::Options;
-use crate::clock::Clock;
-use crate::driver::{Alarm, Duty};
-use crate::events::{Event, Hub};
-use crate::fork::Guard;
-use crate::sync::Wakers;
-use crate::{Error, PermitId};
+use super::{Answer, Asking, Grant, Memory, PermitInfo, State};
+use crate::clock::whole_ms;
+use crate::config::CompiledResource;
+use crate::events::Event;
+use crate::permit::Settled;
+use crate::reply::Reply;
+use crate::resource::Outlook;
+use crate::{Demand, Error, PermitId, Usage};
 
-/// A ledger of this process.
-pub(crate) struct Account {
-    pub(crate) name: Name,
-    pub(crate) session: SessionId,
-    clock: Clock,
-    hub: Arc<Hub>,
-    guard: Guard,
-    alarm: Alarm,
-    this: Weak<Self>,
-    state: Mutex<State>,
+/// An account. Cheap to clone.
+#[derive(Clone)]
+pub(crate) enum Account {
+    /// Its ledger is in this process.
+    Memory(Arc<Memory>),
+    /// Its ledger is in a store that several processes share.
+    #[cfg(feature = "redis")]
+    Shared(Arc<super::shared::Shared>),
+}
+
+/// Does the same on either.
+macro_rules! either {
+    ($self:expr, $account:ident => $here:expr, $there:expr) => {
+        match $self {
+            Account::Memory($account) => $here,
+            #[cfg(feature = "redis")]
+            Account::Shared($account) => $there,
+        }
+    };
 }
 
 impl Account {
-    pub(super) fn open(name: Name, options: &Options, hub: Arc<Hub>) -> Arc<Self> {
-        let (session, now) = (random_session(), options.clock.now_ms());
-        let mut ledger = Ledger::new();
-        ledger.apply(now, Command::Touch { session, time_out: None });
-        Arc::new_cyclic(|this| Self {
-            name,
-            session,
-            clock: options.clock.clone(),
-            hub,
-            guard: Guard::new(),
-            alarm: Alarm::new(),
-            this: Weak::clone(this),
-            state: Mutex::new(State::new(ledger, Leases::new(options.lease, now), now)),
-        })
+    pub(crate) fn name(&self) -> &Name {
+        either!(self, account => &account.name, account.name())
+    }
+
+    #[inline]
+    pub(crate) fn ask(&self, asking: &Asking<'_>) -> Result<Answer, Error> {
+        either!(self, account => account.ask(asking), account.ask(asking))
+    }
+
+    #[inline]
+    pub(crate) fn answer(&self, number: u64, waker: Waker) -> Poll<Result<Grant, Error>> {
+        either!(self, account => account.answer(number, waker), account.answer(number, waker))
+    }
+
+    pub(crate) fn abandon(&self, number: u64) {
+        either!(self, account => account.abandon(number), account.abandon(number));
+    }
+
+    /// Refuses all that one limiter's callers wait for.
+    pub(crate) fn close(&self, owner: u32) -> Result<(), Error> {
+        either!(self, account => account.close(owner), account.close(owner))
     }
 
     pub(crate) fn permit_id(&self, number: u64) -> PermitId {
-        PermitId { ledger: Arc::clone(&self.name), ticket: self.ticket(number) }
+        either!(self, account => account.permit_id(number), account.permit_id(number))
     }
 
-    pub(crate) fn ticket(&self, number: u64) -> TicketId {
-        TicketId { session: self.session, number }
+    #[inline]
+    pub(crate) fn settle_own(&self, number: u64, slot: usize, usage: &Usage) -> Reply<Settled> {
+        either!(self,
+            account => account.settle(account.ticket(number), Some(slot), usage).into(),
+            account.settle_own(number, slot, usage))
     }
 
-    /// Works on the state at the present time, then delivers what came of it.
-    pub(crate) fn step<T>(
+    pub(crate) fn give_back_own(&self, number: u64) -> Reply<Settled> {
+        either!(self, account => account.give_back(account.ticket(number)).into(), account.give_back_own(number))
+    }
+
+    /// Ends a permit by its id, from any process.
+    pub(crate) fn settle(&self, permit: TicketId, usage: &Usage) -> Reply<Settled> {
+        either!(self, account => account.settle(permit, None, usage).into(), account.settle(permit, usage))
+    }
+
+    pub(crate) fn give_back(&self, permit: TicketId) -> Reply<Settled> {
+        either!(self, account => account.give_back(permit).into(), account.give_back(permit))
+    }
+
+    pub(crate) fn forsake(&self, number: u64, slot: usize) {
+        either!(self, account => account.forsake(number, slot), account.forsake(number, slot));
+    }
+
+    pub(crate) fn amend(&self, number: u64, slot: usize, demand: &Demand) -> Reply<Settled> {
+        either!(self,
+            account => account.amend(number, slot, demand).into(),
+            account.amend(number, slot, demand))
+    }
+
+    /// Lets an own permit live so long from now on.
+    pub(crate) fn renew_own(&self, number: u64, lease: Duration) -> Reply<()> {
+        let lease = whole_ms(lease);
+        either!(self, account => account.renew(number, lease).into(), account.renew_own(number, lease))
+    }
+
+    /// Lets a permit live so long from now on, from any process.
+    pub(crate) fn renew(&self, permit: TicketId, lease: Duration) -> Reply<()> {
+        let lease = whole_ms(lease);
+        either!(self, account => account.renew(permit.number, lease).into(), account.renew(permit, lease))
+    }
+
+    /// Lets go of a permit without ending it.
+    pub(crate) fn detach(&self, number: u64) -> PermitId {
+        either!(self, account => account.permit_id(number), account.detach(number))
+    }
+
+    pub(crate) fn permits(&self) -> Reply<Vec<PermitInfo>> {
+        either!(self, account => account.permits().into(), account.permits())
+    }
+
+    pub(crate) fn snapshot(&self) -> Reply<Snapshot> {
+        either!(self,
+            account => account.step(|state, now, _| state.ledger.snapshot(now)).into(),
+            account.snapshot())
+    }
+
+    pub(crate) fn outlook(&self, asking: &Asking<'_>) -> Reply<Option<Outlook>> {
+        either!(self, account => account.outlook(asking).into(), account.outlook(asking))
+    }
+
+    /// Puts a configuration into force, and returns where its resources sit, in their order.
+    pub(crate) fn configure(
         &self,
-        work: impl FnOnce(&mut State, Millis, &mut Wakers) -> T,
-    ) -> Result<T, Error> {
-        let now = self.clock.now_ms();
-        self.guard.check(now)?;
-        let mut wakers = Wakers::default();
-        let result = {
-            let mut state = self.lock()?;
-            if now >= state.leases.next_look() {
-                self.end_leases(&mut state, now, &mut wakers);
-            }
-            let result = work(&mut state, now, &mut wakers);
-            if std::mem::take(&mut state.stepped) && !state.line.is_empty() {
-                self.deliver(&mut state, &mut wakers);
-                self.set_alarm(&mut state);
-            }
-            result
-        };
-        wakers.release();
-        Ok(result)
+        configuration: Configuration,
+        revision: u64,
+        resources: &[CompiledResource],
+    ) -> Result<Vec<usize>, Error> {
+        // A ledger that nobody shares needs no revision to tell who wins.
+        let _ = revision;
+        either!(self,
+            account => account.configure(configuration, resources),
+            account.configure(configuration, revision, resources))
     }
 
-    /// Tells the readers of events.
-    pub(crate) fn tell(&self, wakers: &mut Wakers, event: impl FnOnce() -> Event) {
-        self.hub.tell(wakers, event);
+    /// Looks at the seats and names of the account.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut State, Millis) -> T) -> Result<T, Error> {
+        either!(self, account => account.step(|state, now, _| look(state, now)), account.look(look))
     }
 
-    /// Takes the ledger's decisions, and gathers the wakers of their callers.
-    fn deliver(&self, state: &mut State, wakers: &mut Wakers) {
-        for decision in state.ledger.drain() {
-            let number = decision.ticket.number;
-            let (end, granted) = match decision.verdict {
-                Verdict::Granted { waited } => (End::Granted { waited }, Some(waited)),
-                Verdict::Refused(refusal) => (End::Refused(refusal), None),
-            };
-            let waiter = state.line.decide(number, end, wakers);
-            if let (Some(waiter), Some(waited)) = (waiter, granted) {
-                let resource =
-                    || state.seats.get(waiter.slot).map_or_else(|| "".into(), |seat| seat.name.clone());
-                self.tell(wakers, || Event::Granted {
-                    permit: self.permit_id(number),
-                    resource: resource(),
-                    waited: Duration::from_millis(waited),
+    /// Carries out a command that concerns no ticket, and tells of it.
+    pub(crate) fn order(
+        &self,
+        command: impl FnOnce(&mut State) -> Result<Command, Error>,
+        event: impl FnOnce() -> Option<Event>,
+    ) -> Reply<()> {
+        either!(self,
+            account => {
+                let done = account.step(|state, now, wakers| {
+                    let command = command(state)?;
+                    state.apply(now, command);
+                    account.tell_if(wakers, event);
+                    Ok(())
                 });
-            }
-        }
+                done.and_then(|done| done).into()
+            },
+            account.order(command, event))
     }
-
-    fn end_leases(&self, state: &mut State, now: Millis, wakers: &mut Wakers) {
-        for permit in state.end_overdue(self.session, now) {
-            let id = self.permit_id(permit.number);
-            log::warn!(
-                "permit {id} outlived its lease without being settled, and is ended with its reservation spent"
-            );
-            self.tell(wakers, || Event::LeaseEnded { permit: id });
-        }
-    }
-
-    /// Refuses those whose time-out passed: at most 256 while the lock is held.
-    fn end_time_outs(&self, state: &mut State, now: Millis, wakers: &mut Wakers) {
-        for _ in 0..256 {
-            let Some(number) = state.line.overdue(now) else { return };
-            state.apply(now, Command::Cancel { ticket: self.ticket(number) });
-            state.line.decide(number, End::TimedOut, wakers);
-        }
-    }
-
-    fn set_alarm(&self, state: &mut State) {
-        if let Some(due) = state.next_due() {
-            self.alarm.set(due, &self.clock, || self.this.clone());
-        }
-    }
-
-    /// Takes the lock; where it is taken already, makes sure that its holder can still let go of it.
-    fn lock(&self) -> Result<MutexGuard<'_, State>, Error> {
-        match self.state.try_lock() {
-            Ok(state) => Ok(state),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => {
-                self.guard.check_closely()?;
-                Ok(self.state.lock().unwrap_or_else(PoisonError::into_inner))
-            }
-        }
-    }
-}
-
-impl Duty for Account {
-    fn alarm(&self) -> &Alarm {
-        &self.alarm
-    }
-
-    fn fall_due(&self, now: Millis) -> Option<Millis> {
-        let mut wakers = Wakers::default();
-        let next = {
-            let mut state = self.lock().ok()?;
-            state.tick(now);
-            if now >= state.leases.next_look() {
-                self.end_leases(&mut state, now, &mut wakers);
-            }
-            self.deliver(&mut state, &mut wakers);
-            self.end_time_outs(&mut state, now, &mut wakers);
-            self.deliver(&mut state, &mut wakers);
-            for event in state.long_waits(now) {
-                self.tell(&mut wakers, || event);
-            }
-            state.next_due()
-        };
-        wakers.release();
-        next
-    }
-}
-
-/// 128 bits that no other session has: the standard library seeds its hashers from the system's randomness.
-fn random_session() -> SessionId {
-    use std::hash::{BuildHasher, RandomState};
-    let half = || u128::from(RandomState::new().hash_one(std::process::id()));
-    SessionId(half() << 64 | half())
 }

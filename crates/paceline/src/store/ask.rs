@@ -6,10 +6,12 @@ use std::time::Duration;
 use paceline_core::{Acquire, Command, Millis, Outcome};
 
 use super::line::End;
-use super::{Account, State};
+use super::{Memory, State};
 use crate::Error;
 use crate::acquire::Request;
 use crate::events::Event;
+use crate::outage::Outage;
+use crate::permit::GrantedVia;
 use crate::sync::Wakers;
 
 /// What a caller asks.
@@ -17,6 +19,25 @@ pub(crate) struct Asking<'a> {
     pub(crate) owner: u32,
     pub(crate) slot: usize,
     pub(crate) request: &'a Request,
+    /// What its limiter does in an outage.
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "what is in memory does not fail"))]
+    pub(crate) outage: Outage,
+}
+
+/// A permit that came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grant {
+    /// Its number, 0 where it counts nowhere.
+    pub(crate) number: u64,
+    pub(crate) waited: Millis,
+    pub(crate) via: GrantedVia,
+}
+
+impl Grant {
+    /// A permit of the ledger itself.
+    pub(crate) fn by_ledger(number: u64, waited: Millis) -> Self {
+        Self { number, waited, via: GrantedVia::Ledger }
+    }
 }
 
 /// What an account answers at once.
@@ -28,7 +49,7 @@ pub(crate) enum Answer {
     Queued(u64),
 }
 
-impl Account {
+impl Memory {
     /// Asks for a permit.
     pub(crate) fn ask(&self, asking: &Asking<'_>) -> Result<Answer, Error> {
         self.step(|state, now, wakers| {
@@ -40,15 +61,17 @@ impl Account {
         })?
     }
 
-    /// Returns how long a ticket waited for its permit, or why there is none; keeps the waker while it waits.
-    pub(crate) fn answer(&self, number: u64, waker: Waker) -> Poll<Result<Millis, Error>> {
+    /// Returns the permit that a ticket became, or why there is none; keeps the waker while it waits.
+    pub(crate) fn answer(&self, number: u64, waker: Waker) -> Poll<Result<Grant, Error>> {
         let polled = self.step(|state, now, wakers| {
             let Some((waiter, end)) = state.line.take(number, waker, wakers) else { return Poll::Pending };
             Poll::Ready(match end {
-                End::Granted { waited } => Ok(waited),
+                End::Granted { waited } => Ok(Grant::by_ledger(number, waited)),
                 End::Refused(refusal) => Err(state.refused(now, &waiter, refusal)),
                 End::TimedOut => Err(state.timed_out(now, &waiter)),
                 End::Closed => Err(Error::Closed),
+                #[cfg(feature = "redis")]
+                End::Failed(error) => Err(*error),
             })
         });
         polled.unwrap_or_else(|error| Poll::Ready(Err(error)))

@@ -18,25 +18,20 @@ impl State {
     /// Says why a ledger refused.
     pub(super) fn refused(&mut self, now: Millis, waiter: &Waiter, refusal: Refusal) -> Error {
         let resource = self.name_of(waiter.slot);
-        match refusal {
-            Refusal::Impossible { limit, wanted, most } => {
-                Error::Impossible { resource, limit, wanted, most }
-            }
-            Refusal::TooLate { limit, ready_in } => {
-                Error::TooLate(Box::new(self.shortage(now, waiter, Some(&limit), ready_in)))
-            }
-            Refusal::Busy { limit, ready_in } => {
-                Error::Busy(Box::new(self.shortage(now, waiter, limit.as_ref(), ready_in)))
-            }
-            Refusal::LineFull { waiting, most } => {
-                let retry_after = self.shortage(now, waiter, None, NEVER).retry_after;
-                Error::LineFull { resource, waiting, most, retry_after }
-            }
-            Refusal::Paused { ends_in } => Error::Paused { resource, ends_in: finite(ends_in) },
-            Refusal::UnknownLane { lane } => Error::UnknownLane { resource, lane },
-            Refusal::NoResource => Error::UnknownResource { name: resource.to_string(), nearest: None },
-            Refusal::Purged => Error::Purged { resource },
-        }
+        error(resource, refusal, |limit, ready_in| self.shortage(now, waiter, limit, ready_in))
+    }
+
+    /// Says why a ledger refused that is elsewhere, and what it told of it.
+    #[cfg(feature = "redis")]
+    pub(super) fn refusal(
+        &self,
+        now: Millis,
+        waiter: &Waiter,
+        refusal: Refusal,
+        told: Option<&Explanation>,
+    ) -> Error {
+        let resource = self.name_of(waiter.slot);
+        error(resource, refusal, |limit, ready_in| self.short(now, waiter, told, None, limit, ready_in))
     }
 
     /// Says what a caller waited for in vain.
@@ -87,14 +82,42 @@ impl State {
         pace.expected_wait(now, ledger, seats, &place)
     }
 
+    /// The same of a ledger that is elsewhere, as it was when it was looked at.
+    #[cfg(feature = "redis")]
+    pub(super) fn expected_by(
+        &mut self,
+        now: Millis,
+        snapshot: &paceline_core::Snapshot,
+        slot: usize,
+        lane: Option<&str>,
+        demand: &paceline_core::Amounts,
+    ) -> Option<Millis> {
+        let State { seats, pace, ledger, .. } = self;
+        let place = Place { seat: seats.get(slot)?, lane, demand, in_line: false };
+        pace.expected_by(now, snapshot, ledger, seats, &place)
+    }
+
     /// Gathers what is short: the limit that was named, or the one that takes longest.
     fn shortage(&mut self, now: Millis, waiter: &Waiter, limit: Option<&Name>, ready_in: Millis) -> Shortage {
         let id = self.seats.get(waiter.slot).map(|seat| seat.id);
         let lane = waiter.lane.as_deref();
         let explanation = id.and_then(|id| self.ledger.explain(now, id, lane, &waiter.demand));
         let expected = self.expected_wait(now, waiter, false);
+        self.short(now, waiter, explanation.as_ref(), expected, limit, ready_in)
+    }
+
+    /// Gathers what is short by an explanation, as far as there is one.
+    pub(super) fn short(
+        &self,
+        now: Millis,
+        waiter: &Waiter,
+        explanation: Option<&Explanation>,
+        expected: Option<Millis>,
+        limit: Option<&Name>,
+        ready_in: Millis,
+    ) -> Shortage {
         let named = |binding: &&Binding| limit.is_none_or(|limit| binding.limit == *limit);
-        let binding = explanation.as_ref().and_then(|told| match limit {
+        let binding = explanation.and_then(|told| match limit {
             Some(_) => told.limits.iter().find(named),
             None => binding(told),
         });
@@ -106,20 +129,37 @@ impl State {
             limit: limit.or(binding.map(|binding| &binding.limit)).cloned(),
             wanted: binding.map_or(0, |binding| binding.wanted),
             left: binding.map_or(0, |binding| binding.left),
-            ahead: explanation.as_ref().map_or(0, |told| told.ahead),
-            head_waited: explanation.as_ref().and_then(|told| told.head_waited).map(Duration::from_millis),
+            ahead: explanation.map_or(0, |told| told.ahead),
+            head_waited: explanation.and_then(|told| told.head_waited).map(Duration::from_millis),
             waited: Duration::from_millis(now.saturating_sub(waiter.since)),
             retry_after: Duration::from_millis(retry_after),
         }
     }
 }
 
+/// Says why a ledger refused, with what is short where something is.
+fn error(resource: Name, refusal: Refusal, short: impl FnOnce(Option<&Name>, Millis) -> Shortage) -> Error {
+    match refusal {
+        Refusal::Impossible { limit, wanted, most } => Error::Impossible { resource, limit, wanted, most },
+        Refusal::TooLate { limit, ready_in } => Error::TooLate(Box::new(short(Some(&limit), ready_in))),
+        Refusal::Busy { limit, ready_in } => Error::Busy(Box::new(short(limit.as_ref(), ready_in))),
+        Refusal::LineFull { waiting, most } => {
+            let retry_after = short(None, NEVER).retry_after;
+            Error::LineFull { resource, waiting, most, retry_after }
+        }
+        Refusal::Paused { ends_in } => Error::Paused { resource, ends_in: finite(ends_in) },
+        Refusal::UnknownLane { lane } => Error::UnknownLane { resource, lane },
+        Refusal::NoResource => Error::UnknownResource { name: resource.to_string(), nearest: None },
+        Refusal::Purged => Error::Purged { resource },
+    }
+}
+
 /// Returns the limit that takes longest, if any has too little.
-fn binding(explanation: &Explanation) -> Option<&Binding> {
+pub(super) fn binding(explanation: &Explanation) -> Option<&Binding> {
     explanation.limits.first().filter(|binding| binding.ready_in > 0)
 }
 
-fn long_wait(waited: Duration, lane: Option<&str>, explanation: Option<&Explanation>) -> String {
+pub(super) fn long_wait(waited: Duration, lane: Option<&str>, explanation: Option<&Explanation>) -> String {
     let lane = lane.map(|lane| format!(" in lane {lane}")).unwrap_or_default();
     let ahead = explanation.map_or(0, |told| told.ahead);
     let line = format!("the first of {ahead} callers{lane} has waited {} s", waited.as_secs());

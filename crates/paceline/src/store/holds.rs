@@ -7,7 +7,7 @@ use paceline_core::{
     Amounts, Command, Configuration, Metric, Millis, Name, Outcome, PermitView, TicketId, Usage as Used,
 };
 
-use super::{Account, Asking, State};
+use super::{Asking, Memory, State};
 use crate::config::CompiledResource;
 use crate::events::Event;
 use crate::permit::Settled;
@@ -31,7 +31,7 @@ pub struct PermitInfo {
     pub reserved: Vec<(Name, u64)>,
 }
 
-impl Account {
+impl Memory {
     /// Ends a permit with what its call used; where the resource is not told, the ledger knows it.
     pub(crate) fn settle(
         &self,
@@ -172,7 +172,7 @@ impl State {
     }
 
     /// Notes the names of the metrics that not every ledger knows, so that the result tells them anywhere.
-    fn settled(&self, returned: Amounts, charged: Amounts) -> Settled {
+    pub(super) fn settled(&self, returned: Amounts, charged: Amounts) -> Settled {
         let own = |(metric, _): (Metric, u64)| metric.index() >= Metric::KNOWN.len();
         let mut names = Vec::new();
         if returned.has_others() || charged.has_others() {
@@ -182,7 +182,7 @@ impl State {
         Settled { returned, charged, names }
     }
 
-    fn charge(&mut self, slot: usize, usage: &Usage) -> Result<Amounts, Error> {
+    pub(super) fn charge(&mut self, slot: usize, usage: &Usage) -> Result<Amounts, Error> {
         let seat = self.seats.get(slot).ok_or(Error::Closed)?;
         usage.charge(seat, &mut self.ledger)
     }
@@ -192,7 +192,7 @@ impl State {
         self.slots.get(&view.resource).copied()
     }
 
-    fn seat(
+    pub(super) fn seat(
         &mut self,
         resource: &CompiledResource,
         lanes: Vec<paceline_core::LaneSpec>,

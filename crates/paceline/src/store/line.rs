@@ -5,6 +5,8 @@ use std::task::Waker;
 
 use paceline_core::{Amounts, Millis, NEVER, Name, Refusal};
 
+#[cfg(feature = "redis")]
+use crate::Error;
 use crate::sync::Wakers;
 
 /// After how many milliseconds in line a wait is worth a warning for the first time.
@@ -34,10 +36,15 @@ pub(super) struct Waiter {
 
 /// What became of a wait.
 pub(super) enum End {
-    Granted { waited: Millis },
+    Granted {
+        waited: Millis,
+    },
     Refused(Refusal),
     TimedOut,
     Closed,
+    /// Said already as the caller will be told.
+    #[cfg(feature = "redis")]
+    Failed(Box<Error>),
 }
 
 /// When a resource's oldest wait is looked at, and which ticket was warned of last.
@@ -113,6 +120,30 @@ impl Line {
         }
         wakers.discard(waiter.waker);
         matches!(waiter.end, None | Some(End::Granted { .. }))
+    }
+
+    /// Returns a ticket that waits, or whose answer has not been taken.
+    #[cfg(feature = "redis")]
+    pub(super) fn waiter(&self, number: u64) -> Option<&Waiter> {
+        self.waiters.get(&number).map(|waiter| &**waiter)
+    }
+
+    /// Returns the tickets whose long wait should be told of.
+    #[cfg(feature = "redis")]
+    pub(super) fn long_waiting(&mut self, now: Millis) -> Vec<u64> {
+        let oldest = self.long_waits(now).into_iter().map(std::ptr::from_ref).collect::<Vec<_>>();
+        let numbers =
+            self.waiters.iter().filter(|(_, waiter)| oldest.contains(&std::ptr::from_ref(&***waiter)));
+        numbers.map(|(number, _)| *number).collect()
+    }
+
+    /// Gives a ticket another time-out.
+    #[cfg(feature = "redis")]
+    pub(super) fn postpone(&mut self, number: u64, deadline: Millis) {
+        let Some(waiter) = self.waiters.get_mut(&number).filter(|waiter| waiter.is_waiting()) else { return };
+        self.deadlines.remove(&(waiter.deadline, number));
+        waiter.deadline = deadline;
+        self.deadlines.insert((deadline, number));
     }
 
     /// Returns the ticket whose time-out passed first, if one has.

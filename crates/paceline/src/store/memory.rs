@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use paceline_core::{Millis, Name};
 
-use super::Account;
+use super::{Account, Memory};
 use crate::clock::Clock;
 use crate::events::Hub;
 use crate::fork::Guard;
 use crate::mode::Mode;
+use crate::outage::Sharing;
 use crate::sync::lock;
 use crate::{Error, PermitId};
 
@@ -19,6 +20,9 @@ pub(crate) struct Options {
     pub(crate) clock: Clock,
     pub(crate) lease: Millis,
     pub(crate) mode: Mode,
+    /// What concerns shared stores alone.
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "memory is not shared"))]
+    pub(crate) sharing: Sharing,
 }
 
 /// Ledgers that are used together.
@@ -26,7 +30,9 @@ pub(crate) struct Store {
     pub(crate) options: Options,
     pub(crate) hub: Arc<Hub>,
     guard: Guard,
-    accounts: Mutex<BTreeMap<Name, Arc<Account>>>,
+    #[cfg(feature = "redis")]
+    link: Option<Arc<dyn super::shared::link::Link>>,
+    accounts: Mutex<BTreeMap<Name, Account>>,
 }
 
 /// Opens the store of this name, `""` being the one that needs none.
@@ -45,34 +51,63 @@ pub(super) fn open(name: &str, options: Options) -> Result<Arc<Store>, Error> {
 
 impl Store {
     pub(crate) fn new(options: Options) -> Arc<Self> {
-        Arc::new(Self { options, hub: Arc::default(), guard: Guard::new(), accounts: Mutex::default() })
+        Arc::new(Self {
+            options,
+            hub: Arc::default(),
+            guard: Guard::new(),
+            #[cfg(feature = "redis")]
+            link: None,
+            accounts: Mutex::default(),
+        })
+    }
+
+    /// A store whose ledgers are at the other end of a link.
+    #[cfg(feature = "redis")]
+    pub(crate) fn shared(options: Options, link: Arc<dyn super::shared::link::Link>) -> Arc<Self> {
+        let (hub, guard) = (Arc::default(), Guard::new());
+        Arc::new(Self { options, hub, guard, link: Some(link), accounts: Mutex::default() })
+    }
+
+    /// Opens an account.
+    fn open(&self, name: Name) -> Account {
+        #[cfg(feature = "redis")]
+        if let Some(link) = &self.link {
+            let (link, hub) = (Arc::clone(link), Arc::clone(&self.hub));
+            return Account::Shared(super::shared::Shared::open(name, &self.options, link, hub));
+        }
+        Account::Memory(Memory::open(name, &self.options, Arc::clone(&self.hub)))
     }
 
     /// Returns the account of this name, opened if it was not.
-    pub(crate) fn account(&self, name: &str) -> Arc<Account> {
+    pub(crate) fn account(&self, name: &str) -> Account {
         let mut accounts = lock(&self.accounts);
         if let Some(account) = accounts.get(name) {
-            return Arc::clone(account);
+            return account.clone();
         }
         let name = Name::from(name);
-        let account = Account::open(Arc::clone(&name), &self.options, Arc::clone(&self.hub));
-        accounts.insert(name, Arc::clone(&account));
+        let account = self.open(Name::clone(&name));
+        accounts.insert(name, account.clone());
         account
     }
 
     /// Returns the account that granted a permit.
-    pub(crate) fn account_of(&self, permit: &PermitId) -> Result<Arc<Account>, Error> {
-        let account = lock(&self.accounts).get(&permit.ledger).map(Arc::clone);
+    pub(crate) fn account_of(&self, permit: &PermitId) -> Result<Account, Error> {
+        let account = lock(&self.accounts).get(&permit.ledger).cloned();
         account.ok_or_else(|| Error::PermitOver(permit.clone()))
     }
 
     /// Returns all accounts, by name.
-    pub(crate) fn accounts(&self) -> Vec<Arc<Account>> {
-        lock(&self.accounts).values().map(Arc::clone).collect()
+    pub(crate) fn accounts(&self) -> Vec<Account> {
+        lock(&self.accounts).values().cloned().collect()
     }
 
     /// Refuses in a child of the process that opened the store.
     pub(crate) fn check_process(&self) -> Result<(), Error> {
+        #[cfg(feature = "redis")]
+        if self.link.is_some() {
+            // A child of a process on a shared store begins anew there.
+            return Ok(());
+        }
         self.guard.check_closely()
     }
 

@@ -3,6 +3,7 @@
 mod account;
 mod ask;
 mod desk;
+mod here;
 mod holds;
 mod lease;
 mod line;
@@ -16,7 +17,8 @@ mod state;
 pub use holds::PermitInfo;
 
 pub(crate) use account::Account;
-pub(crate) use ask::{Answer, Asking};
+pub(crate) use ask::{Answer, Asking, Grant};
+pub(crate) use here::Memory;
 pub(crate) use memory::{Options, Store};
 pub(crate) use state::State;
 

@@ -48,6 +48,12 @@ impl State {
         self.last_number
     }
 
+    /// Leaves so many numbers out.
+    #[cfg(feature = "redis")]
+    pub(super) fn skip_numbers(&mut self, many: u64) {
+        self.last_number += many;
+    }
+
     /// Applies one command.
     pub(crate) fn apply(&mut self, now: Millis, command: Command) -> Outcome {
         (self.stepped_at, self.stepped) = (now, true);
@@ -56,6 +62,12 @@ impl State {
 
     pub(crate) fn name_of(&self, slot: usize) -> Name {
         self.seats.get(slot).map_or_else(|| "".into(), |seat| Arc::clone(&seat.name))
+    }
+
+    /// Returns when something happens in the ledger by time alone.
+    #[cfg(feature = "redis")]
+    pub(super) fn ledger_due(&mut self) -> Option<Millis> {
+        self.ledger.next_wakeup().map(|after| self.stepped_at.saturating_add(after))
     }
 
     /// Ends what has outlived its lease, and returns it.

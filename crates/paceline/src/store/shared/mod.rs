@@ -1,3 +1,19 @@
 //! Accounts of a shared store: the client half of the session protocol.
+//!
+//! What callers ask is queued under a lock; a task on the thread for input and output sends it in batches, one at a
+//! time, and takes over what is answered. What happens by time alone happens on the driver's thread.
 
+mod account;
+mod apply;
+mod desk;
+mod io;
+mod job;
 pub mod link;
+mod looks;
+mod outage;
+mod recover;
+mod spent;
+mod task;
+mod tick;
+
+pub(crate) use account::Shared;
