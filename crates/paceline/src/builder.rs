@@ -19,7 +19,7 @@ use crate::{Error, Limiter};
 #[must_use = "nothing is made until it is built"]
 pub struct Builder {
     source: Source,
-    url: Option<String>,
+    url: Option<Url>,
     private: bool,
     clock: Clock,
     lease: Option<Duration>,
@@ -27,7 +27,19 @@ pub struct Builder {
     sharing: Sharing,
     #[cfg(feature = "redis")]
     link: Option<Link>,
+    #[cfg(feature = "redis")]
+    client: Option<crate::redis::Client>,
     mode: Option<Mode>,
+}
+
+/// A URL that shows no secrets.
+#[derive(Clone)]
+struct Url(String);
+
+impl std::fmt::Debug for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Url").field(&store::without_secrets(&self.0)).finish()
+    }
 }
 
 /// A link that says nothing of itself when a builder is shown.
@@ -77,7 +89,7 @@ impl Builder {
 
     /// Chooses the store by its URL; `memory://`, the store of this process, where nothing is said.
     pub fn store(mut self, url: impl Into<String>) -> Self {
-        self.url = Some(url.into());
+        self.url = Some(Url(url.into()));
         self
     }
 
@@ -131,6 +143,13 @@ impl Builder {
         self
     }
 
+    /// Reaches a shared store as this client says; see [`redis::from_client`](crate::redis::from_client).
+    #[cfg(feature = "redis")]
+    pub fn redis_client(mut self, client: crate::redis::Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
     /// Reaches a shared store by a way of one's own, shared with no other limiter.
     #[cfg(feature = "redis")]
     #[doc(hidden)]
@@ -154,9 +173,13 @@ impl Builder {
         if let Some(Link(link)) = self.link {
             return finish(Store::shared(options, link), self.outage, self.source);
         }
+        #[cfg(feature = "redis")]
+        if let Some(client) = self.client {
+            return finish(store::redis::open_client(client, options)?, self.outage, self.source);
+        }
         let store = match self.url {
             _ if self.private => Store::new(options),
-            Some(url) => store::open(&url, options)?,
+            Some(Url(url)) => store::open(&url, options)?,
             None => store::open("memory://", options)?,
         };
         finish(store, self.outage, self.source)

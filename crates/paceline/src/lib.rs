@@ -30,6 +30,8 @@ struct Readme;
 
 pub mod config;
 pub mod provider;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(feature = "redis")]

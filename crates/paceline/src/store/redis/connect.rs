@@ -12,6 +12,7 @@ use ::redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
     ProtocolVersion, RedisConnectionInfo, TlsCertificates, TlsMode,
 };
+use paceline_core::Millis;
 use tokio::sync::Mutex;
 
 use super::facts::Facts;
@@ -20,16 +21,18 @@ use super::url::{Address, Login, Node, Place, TlsFiles};
 
 /// How long is waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Timing {
+pub(super) struct Timing {
     /// For a connection.
-    pub(crate) connect: Duration,
+    pub(super) connect: Duration,
     /// For a reply.
-    pub(crate) reply: Duration,
+    pub(super) reply: Duration,
 }
 
-impl Default for Timing {
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(2), reply: Duration::from_secs(2) }
+impl Timing {
+    /// Waits for no longer than a store may take.
+    pub(super) fn within(store_timeout: Millis) -> Self {
+        let most = Duration::from_millis(store_timeout.clamp(10, 2_000));
+        Self { connect: most, reply: most }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::store::shared::link::{Link, LinkError, PushSink};
 use crate::sync::lock;
 
 /// A link to a server or a cluster.
-pub(crate) struct RedisLink {
+pub(super) struct RedisLink {
     origin: Origin,
     url: String,
     prefix: String,
@@ -40,6 +40,14 @@ impl Origin {
         match self {
             Self::Url(address) => Target::of(address),
             Self::Client(client) => Target::of_client(client),
+        }
+    }
+
+    /// Returns in what this differs from another of the same URL.
+    pub(super) fn differs(&self, other: &Self) -> Option<&'static str> {
+        match (self, other) {
+            (Self::Url(one), Self::Url(other)) => one.differs(other),
+            _ => None,
         }
     }
 

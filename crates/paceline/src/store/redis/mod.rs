@@ -6,6 +6,7 @@ mod connect;
 mod facts;
 mod failure;
 mod link;
+mod open;
 mod script;
 mod url;
 
@@ -15,30 +16,16 @@ mod tests;
 use std::sync::Arc;
 
 use super::shared::link::Link;
-use link::Origin;
+use connect::Timing;
+use link::{Origin, RedisLink};
+use script::fault_of_name;
 
-pub(crate) use connect::Timing;
-pub(crate) use link::RedisLink;
-pub(crate) use script::fault_of_name;
-pub(crate) use url::Address;
+pub(crate) use open::{open, open_client};
 
 /// What the server runs.
 const SCRIPT: &str = "return redis.error_reply('the script is not there')";
 
-/// Makes the link to what a URL names. It connects when it is first used.
-pub(crate) fn link(address: &Address, prefix: &str, timing: Timing) -> Result<Arc<dyn Link>, &'static str> {
-    make(Origin::Url(address.clone()), prefix, timing)
-}
-
-/// Makes the link over a client that the user made.
-pub(crate) fn link_of_client(
-    client: &::redis::Client,
-    prefix: &str,
-    timing: Timing,
-) -> Result<Arc<dyn Link>, &'static str> {
-    make(Origin::Client(Box::new(client.clone())), prefix, timing)
-}
-
+/// Makes the link, which connects when it is first used.
 fn make(origin: Origin, prefix: &str, timing: Timing) -> Result<Arc<dyn Link>, &'static str> {
     if fault_of_name(prefix).is_some() {
         return Err("the key prefix has a brace, a space or a control character, or more than 256 bytes");
@@ -47,7 +34,7 @@ fn make(origin: Origin, prefix: &str, timing: Timing) -> Result<Arc<dyn Link>, &
 }
 
 /// Returns what a client connects to, without its password.
-pub(crate) fn url_of(client: &::redis::Client) -> String {
+fn url_of(client: &::redis::Client) -> String {
     use ::redis::ConnectionAddr::{Tcp, TcpTls, Unix};
     let info = client.get_connection_info();
     let settings = info.redis_settings();

@@ -48,7 +48,7 @@ pub(super) fn ledger_of(channel: &str) -> Option<&str> {
 }
 
 /// Says what is wrong with a prefix or with the name of a ledger.
-pub(crate) fn fault_of_name(name: &str) -> Option<&'static str> {
+pub(super) fn fault_of_name(name: &str) -> Option<&'static str> {
     if name.contains(['{', '}']) {
         return Some("it has a brace, which marks the ledger in a key of redis");
     }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// What a URL says.
+/// What a URL says. It is shown in the one way that it is always written, without its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
+pub(super) struct Address {
     pub(super) place: Place,
     pub(super) login: Login,
     pub(super) database: i64,
@@ -62,7 +62,7 @@ const SCHEMES: Reason = "its scheme is none of redis, rediss, redis+unix, redis+
 
 impl Address {
     /// Reads a URL.
-    pub(crate) fn parse(url: &str) -> Result<Self, Reason> {
+    pub(super) fn parse(url: &str) -> Result<Self, Reason> {
         let (scheme, rest) = url.split_once("://").ok_or(SCHEMES)?;
         let scheme = scheme.to_ascii_lowercase().replacen("valkey", "redis", 1);
         if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
@@ -92,9 +92,12 @@ impl Address {
         Ok(Self { tls: secured.then_some(files), ..address })
     }
 
-    /// Returns the URL in the one way that it is always written, without its password.
-    pub(crate) fn normalised(&self) -> String {
-        self.to_string()
+    /// Returns in what this differs from another that is written alike: what a URL is shown without.
+    pub(super) fn differs(&self, other: &Self) -> Option<&'static str> {
+        if self.login != other.login || self.place != other.place {
+            return Some("password");
+        }
+        (self.tls != other.tls).then_some("ca, cert or key")
     }
 }
 
@@ -311,7 +314,7 @@ mod tests {
     use super::*;
 
     fn normal(url: &str) -> String {
-        Address::parse(url).unwrap_or_else(|reason| panic!("{url}: {reason}")).normalised()
+        Address::parse(url).unwrap_or_else(|reason| panic!("{url}: {reason}")).to_string()
     }
 
     #[test]

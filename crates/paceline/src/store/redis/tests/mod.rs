@@ -8,8 +8,10 @@ mod one;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::connect::Timing;
 use super::link::Origin;
-use super::{Address, RedisLink, Timing};
+use super::link::RedisLink;
+use super::url::Address;
 use crate::store::shared::link::{Link, LinkError, PushSink};
 
 /// Answers with the batch.

@@ -3,8 +3,9 @@
 use paceline_testkit::{Redis, RedisServer};
 
 use super::{ECHO, LEDGER, PREFIX, PUBLISH, TIMING, call, call_until_answered, link, listen, told_at_once};
-use crate::store::redis::{Address, Timing};
-use crate::store::redis::{link as link_to, link_of_client};
+use crate::store::redis::link::Origin;
+use crate::store::redis::make;
+use crate::store::redis::url::Address;
 use crate::store::shared::link::Link;
 
 #[tokio::test]
@@ -77,20 +78,20 @@ async fn tls_needs_an_authority_that_is_trusted() {
     let reason = told_at_once(&link(&format!("rediss://localhost:{port}"), ECHO)).await;
     assert!(reason.contains("not trusted"), "{reason}");
     let missing = Address::parse("rediss://localhost?ca=/nowhere").unwrap();
-    assert!(link_to(&missing, PREFIX, TIMING).is_err());
+    assert!(make(Origin::Url(missing), PREFIX, TIMING).is_err());
 }
 
 #[tokio::test]
 async fn a_client_of_the_program_is_used_without_showing_its_password() {
     let server = Redis::default().password("geheim").start();
     let client = ::redis::Client::open(server.url()).unwrap();
-    let link = link_of_client(&client, PREFIX, TIMING).unwrap();
+    let link = make(Origin::Client(Box::new(client.clone())), PREFIX, TIMING).unwrap();
     assert_eq!(link.url(), format!("redis://:***@127.0.0.1:{}/0", server.port()));
     let heard = super::Heard::default();
     link.listen(&link.channel(LEDGER, "0f"), heard.sink()).await.unwrap();
     server.cli(&["PUBLISH", &link.channel(LEDGER, "0f"), "hint"]);
     heard.hears("hint", async || {}).await;
-    assert!(link_of_client(&client, "a{b", Timing::default()).is_err());
+    assert!(make(Origin::Client(Box::new(client)), "a{b", TIMING).is_err());
 }
 
 #[tokio::test]

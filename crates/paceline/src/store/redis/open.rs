@@ -1,0 +1,115 @@
+//! Stores that are open in this process: equal URLs are one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use super::connect::Timing;
+use super::link::Origin;
+use super::url::Address;
+use crate::Error;
+use crate::store::{Options, Store, refused};
+use crate::sync::lock;
+
+/// A store, and what said where it is.
+struct Kept {
+    origin: Origin,
+    store: Arc<Store>,
+}
+
+/// Opens the store that a URL names.
+pub(crate) fn open(url: &str, options: Options) -> Result<Arc<Store>, Error> {
+    let address = Address::parse(url).map_err(|reason| refused(url, reason))?;
+    keep(Origin::Url(address), options)
+}
+
+/// Opens the store that a client of the program connects to.
+pub(crate) fn open_client(client: ::redis::Client, options: Options) -> Result<Arc<Store>, Error> {
+    keep(Origin::Client(Box::new(client)), options)
+}
+
+fn keep(origin: Origin, options: Options) -> Result<Arc<Store>, Error> {
+    static STORES: Mutex<BTreeMap<(String, String), Kept>> = Mutex::new(BTreeMap::new());
+    let url = origin.url();
+    let key = (url.clone(), options.sharing.key_prefix.clone());
+    let mut stores = lock(&STORES);
+    if let Some(kept) = stores.get(&key) {
+        let differs = kept.origin.differs(&origin).or_else(|| differs(&kept.store.options, &options));
+        return differs
+            .map_or_else(|| Ok(Arc::clone(&kept.store)), |option| Err(Error::StoreConflict { url, option }));
+    }
+    let timing = Timing::within(options.sharing.store_timeout);
+    let link = super::make(origin.clone(), &options.sharing.key_prefix, timing);
+    let link = link.map_err(|reason| Error::StoreUrl { url, reason })?;
+    let store = Store::shared(options, link);
+    stores.insert(key, Kept { origin, store: Arc::clone(&store) });
+    Ok(store)
+}
+
+/// Returns the option by which two openings of a store differ.
+fn differs(kept: &Options, asked: &Options) -> Option<&'static str> {
+    let (kept_sharing, sharing) = (&kept.sharing, &asked.sharing);
+    let differences = [
+        (!kept.clock.is(&asked.clock), "clock"),
+        (kept.lease != asked.lease, "lease"),
+        (kept.mode != asked.mode, "mode"),
+        (kept_sharing.session_timeout != sharing.session_timeout, "session_timeout"),
+        (kept_sharing.on_lost != sharing.on_lost, "on_lost_state"),
+    ];
+    differences.into_iter().find_map(|(differs, option)| differs.then_some(option))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{Error, Limiter};
+
+    fn build(url: &str, session_seconds: u64, prefix: &str) -> Result<Limiter, Error> {
+        let session = Duration::from_secs(session_seconds);
+        Limiter::builder().store(url).session_timeout(session).key_prefix(prefix).build()
+    }
+
+    #[test]
+    fn equal_urls_are_one_store_and_differing_options_are_refused() {
+        let url = "redis://:geheim@open-test.invalid/1";
+        build(url, 10, "a:").unwrap();
+        build("REDIS://:geheim@OPEN-test.invalid:6379?db=1", 10, "a:").unwrap();
+        build(url, 20, "b:").unwrap();
+        for (url, seconds, expected) in
+            [(url, 20, "session_timeout"), ("redis://:anderes@open-test.invalid/1", 10, "password")]
+        {
+            let error = build(url, seconds, "a:").unwrap_err();
+            assert!(matches!(error, Error::StoreConflict { option, .. } if option == expected), "{error}");
+            assert!(
+                !error.to_string().contains("geheim") && !error.to_string().contains("anderes"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_url_or_a_prefix_that_cannot_be_is_refused_without_its_secrets() {
+        for url in [
+            "redis://:geheim@h/x",
+            "reddis://:geheim@h",
+            "redis://:geheim",
+            ":geheim@h",
+            "redis://h?pass=geheim",
+        ] {
+            let error = build(url, 10, "a:").unwrap_err();
+            assert!(matches!(error, Error::StoreUrl { .. }), "{url}: {error}");
+            assert!(!format!("{error} {error:?}").contains("geheim"), "{error}");
+        }
+        assert!(matches!(build("redis://h", 10, "a{"), Err(Error::StoreUrl { .. })));
+        let builder = format!("{:?}", Limiter::builder().store("redis://:geheim@h"));
+        assert!(!builder.contains("geheim"), "{builder}");
+    }
+
+    #[test]
+    fn a_client_of_the_program_makes_a_store() {
+        let client = ::redis::Client::open("redis://:geheim@client-test.invalid").unwrap();
+        let builder = crate::redis::from_client(client);
+        assert!(!format!("{builder:?}").contains("geheim"));
+        builder.build().unwrap();
+    }
+}
