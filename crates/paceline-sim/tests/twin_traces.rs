@@ -1,0 +1,12 @@
+//! Every trace, told to the twin of the ledger in an embedded Lua.
+
+mod exam;
+mod twin;
+
+use twin::Twin;
+use twin::server::Embedded;
+
+#[test]
+fn every_trace_holds_on_the_twin() {
+    twin::traces(|| Twin::on(Embedded::new()));
+}
