@@ -25,7 +25,7 @@ pub(super) struct RedisLink {
 /// What says where the servers are.
 #[derive(Clone)]
 pub(super) enum Origin {
-    Url(Address),
+    Url(Box<Address>),
     Client(Box<::redis::Client>),
 }
 

@@ -19,7 +19,7 @@ struct Kept {
 /// Opens the store that a URL names.
 pub(crate) fn open(url: &str, options: Options) -> Result<Arc<Store>, Error> {
     let address = Address::parse(url).map_err(|reason| refused(url, reason))?;
-    keep(Origin::Url(address), options)
+    keep(Origin::Url(Box::new(address)), options)
 }
 
 /// Opens the store that a client of the program connects to.

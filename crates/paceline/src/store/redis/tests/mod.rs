@@ -28,7 +28,7 @@ const LEDGER: &str = "openai";
 const TIMING: Timing = Timing { connect: Duration::from_millis(500), reply: Duration::from_millis(500) };
 
 fn link(url: &str, script: &'static str) -> RedisLink {
-    RedisLink::new(Origin::Url(Address::parse(url).unwrap()), PREFIX, TIMING, script).unwrap()
+    RedisLink::new(Origin::Url(Box::new(Address::parse(url).unwrap())), PREFIX, TIMING, script).unwrap()
 }
 
 async fn call(link: &RedisLink, batch: &str) -> Result<String, LinkError> {

@@ -78,7 +78,7 @@ async fn tls_needs_an_authority_that_is_trusted() {
     let reason = told_at_once(&link(&format!("rediss://localhost:{port}"), ECHO)).await;
     assert!(reason.contains("not trusted"), "{reason}");
     let missing = Address::parse("rediss://localhost?ca=/nowhere").unwrap();
-    assert!(make(Origin::Url(missing), PREFIX, TIMING).is_err());
+    assert!(make(Origin::Url(Box::new(missing)), PREFIX, TIMING).is_err());
 }
 
 #[tokio::test]
