@@ -7,9 +7,9 @@ mod outcome;
 mod reader;
 mod refusal;
 mod reply;
-mod twin;
 #[cfg(test)]
 mod tests;
+mod twin;
 
 pub use ask::{Ask, Figures, Header, On, write_ask, write_batch, write_header};
 pub use configuration::{components, digest};

@@ -67,7 +67,9 @@ impl Out<'_> {
     pub(super) fn session(&mut self, session: Option<SessionId>) {
         match session {
             Some(SessionId(id)) => {
-                let _ = rmp::encode::write_bin(self.0, &id.to_be_bytes());
+                // As a string: the server's reader of `MessagePack` is older than raw bytes.
+                let _ = rmp::encode::write_str_len(self.0, 16);
+                self.0.extend_from_slice(&id.to_be_bytes());
             }
             None => self.none(),
         }
