@@ -16,21 +16,19 @@ mod tests;
 use std::sync::Arc;
 
 use super::shared::link::Link;
+use crate::wire::TWIN;
 use connect::Timing;
 use link::{Origin, RedisLink};
 use script::fault_of_name;
 
 pub(crate) use open::{open, open_client};
 
-/// What the server runs.
-const SCRIPT: &str = "return redis.error_reply('the script is not there')";
-
 /// Makes the link, which connects when it is first used.
 fn make(origin: Origin, prefix: &str, timing: Timing) -> Result<Arc<dyn Link>, &'static str> {
     if fault_of_name(prefix).is_some() {
         return Err("the key prefix has a brace, a space or a control character, or more than 256 bytes");
     }
-    Ok(Arc::new(RedisLink::new(origin, prefix, timing, SCRIPT)?))
+    Ok(Arc::new(RedisLink::new(origin, prefix, timing, TWIN)?))
 }
 
 /// Returns what a client connects to, without its password.
