@@ -145,7 +145,7 @@ fn a_resource_that_is_configured_no_longer_refuses_those_who_wait() {
     assert!(matches!(waits.ready(), Err(Error::UnknownResource { .. })));
     assert!(matches!(resource.acquire(Demand::new()).wait(), Err(Error::UnknownResource { .. })));
     assert!(limiter.resource(GPT).is_err());
-    assert_eq!(limiter.resources(), ["other".into()]);
+    assert_eq!(limiter.resources(), [paceline::Name::from("other")]);
 }
 
 #[test]

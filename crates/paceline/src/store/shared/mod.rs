@@ -14,6 +14,8 @@ mod outage;
 mod recover;
 mod spent;
 mod task;
+#[cfg(test)]
+mod tests;
 mod tick;
 
 pub(crate) use account::Shared;
