@@ -124,7 +124,9 @@ pub fn write_batch(header: &Header<'_>, asks: &[Ask<'_>]) -> Vec<u8> {
     let asks = asks.get(..COMMANDS).unwrap_or(asks);
     let mut out = Vec::with_capacity(192 + 96 * asks.len());
     write_header(&mut out, header, asks.len());
-    asks.iter().for_each(|ask| write_ask(&mut out, ask));
+    for ask in asks {
+        write_ask(&mut out, ask);
+    }
     out
 }
 
@@ -272,9 +274,13 @@ impl Out<'_> {
         let Ask::Configure { limits, resources, removed, revision, digests } = *ask else { return };
         self.command("configure", 5, None);
         self.array(limits.len());
-        limits.iter().for_each(|limit| self.limit(limit));
+        for limit in limits {
+            self.limit(limit);
+        }
         self.array(resources.len());
-        resources.iter().for_each(|resource| self.resource(resource));
+        for resource in resources {
+            self.resource(resource);
+        }
         self.names(removed);
         self.uint_or_none(revision);
         self.map(digests.len());

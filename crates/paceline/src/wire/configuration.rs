@@ -60,7 +60,9 @@ pub fn digest(resource: &ResourceSpec, configuration: &Configuration) -> String 
     let mut bytes = Vec::new();
     let mut out = Out(&mut bytes);
     out.resource(resource);
-    limits.iter().for_each(|limit| out.limit(limit));
+    for limit in &limits {
+        out.limit(limit);
+    }
     format!("{:032x}", fnv(&bytes))
 }
 

@@ -85,7 +85,9 @@ impl Out<'_> {
 
     pub(super) fn names(&mut self, names: &[Name]) {
         self.array(names.len());
-        names.iter().for_each(|name| self.text(name));
+        for name in names {
+            self.text(name);
+        }
     }
 
     pub(super) fn limit(&mut self, limit: &LimitSpec) {
@@ -140,7 +142,9 @@ impl Out<'_> {
                     }
                     Boundaries::At(instants) => self.field("instants", |out| {
                         out.array(instants.len());
-                        instants.iter().for_each(|instant| out.uint(*instant));
+                        for instant in instants {
+                            out.uint(*instant);
+                        }
                     }),
                 }
             }
@@ -178,7 +182,9 @@ impl Out<'_> {
             }
             Value::List(list) => {
                 self.array(list.len());
-                list.iter().for_each(|value| self.value(value));
+                for value in list {
+                    self.value(value);
+                }
             }
             Value::Table(pairs) => {
                 self.map(pairs.len());

@@ -219,8 +219,13 @@ impl<'a> Reader<'a> {
         }
         match self.peek()? {
             Marker::Null | Marker::True | Marker::False => self.marker().map(drop),
-            Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => self.bytes().map(drop),
-            Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => self.bytes().map(drop),
+            Marker::FixStr(_)
+            | Marker::Str8
+            | Marker::Str16
+            | Marker::Str32
+            | Marker::Bin8
+            | Marker::Bin16
+            | Marker::Bin32 => self.bytes().map(drop),
             Marker::FixArray(_) | Marker::Array16 | Marker::Array32 => {
                 let length = self.array()?;
                 (0..length).try_for_each(|_| self.skip_within(depth - 1))

@@ -128,7 +128,7 @@ impl Shared {
     pub(crate) fn abandon(&self, number: u64) {
         self.step(|desk, now, after| {
             if desk.book.line.leave(number, &mut after.wakers) {
-                self.leave(desk, number, now, after);
+                Self::leave(desk, number, now, after);
                 let permit = self.about.id_of(desk.ticket_id(number));
                 self.about.hub.tell(&mut after.wakers, || Event::Cancelled { permit });
             }
@@ -136,7 +136,7 @@ impl Shared {
     }
 
     /// Lets go of a ticket, or of the permit that it became and nobody took.
-    fn leave(&self, desk: &mut Desk, number: u64, now: Millis, after: &mut After) {
+    fn leave(desk: &mut Desk, number: u64, now: Millis, after: &mut After) {
         if desk.tickets.contains_key(&number) {
             desk.leave_local(number, now);
             desk.let_go(number);
@@ -153,10 +153,10 @@ impl Shared {
         }
     }
 
-    pub(crate) fn close(&self, owner: u32) -> Result<(), Error> {
+    pub(crate) fn close(&self, owner: u32) {
         self.step(|desk, now, after| {
             for number in desk.book.line.of_owner(owner) {
-                self.leave(desk, number, now, after);
+                Self::leave(desk, number, now, after);
                 desk.book.line.decide(number, End::Closed, &mut after.wakers);
             }
             let idle = desk.permits.is_empty() && desk.book.line.is_empty();
@@ -164,7 +164,6 @@ impl Shared {
                 desk.push(What::Close, Tell::Nobody, now, after);
             }
         });
-        Ok(())
     }
 
     pub(crate) fn permit_id(&self, number: u64) -> PermitId {
@@ -280,8 +279,8 @@ impl Shared {
         slots
     }
 
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut State, Millis) -> T) -> Result<T, Error> {
-        Ok(self.step(|desk, now, _| look(&mut desk.book, now)))
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut State, Millis) -> T) -> T {
+        self.step(|desk, now, _| look(&mut desk.book, now))
     }
 
     pub(crate) fn order(

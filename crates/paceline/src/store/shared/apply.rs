@@ -247,7 +247,9 @@ impl About {
     fn configured(&self, answer: Answer, after: &mut After) {
         match answer {
             Answer::Configured { differs, .. } => {
-                differs.into_iter().for_each(|resource| self.differs(resource, after));
+                for resource in differs {
+                    self.differs(resource, after);
+                }
             }
             Answer::Invalid(error) => {
                 log::error!("{}: the store refuses the configuration: {error}", &self.name);

@@ -73,10 +73,8 @@ impl Shared {
         Reply::later(async move {
             let (mut all, mut from) = (Vec::new(), TicketId::default());
             loop {
-                let rows = match life.raw(What::Permits { from, most: PAGE }).await? {
-                    Answer::Permitted(rows) => rows,
-                    _ => return Err(Error::Closed),
-                };
+                let answer = life.raw(What::Permits { from, most: PAGE }).await?;
+                let Answer::Permitted(rows) = answer else { return Err(Error::Closed) };
                 let more = u64::try_from(rows.len()).unwrap_or(0) >= PAGE;
                 let last = rows.last().map(|row| row.id);
                 all.extend(rows.into_iter().map(|row| about.info(row)));

@@ -30,7 +30,9 @@ impl About {
         }
         if fatal {
             let numbers: Vec<u64> = desk.unanswered.iter().map(|(_, number)| *number).collect();
-            numbers.into_iter().for_each(|number| self.unreachable(desk, number, now, after));
+            for number in numbers {
+                self.unreachable(desk, number, now, after);
+            }
             self.fail_replies(desk, now, 0, after);
         }
     }
@@ -101,7 +103,7 @@ impl About {
         acquire.wait = ticket.wait;
         ticket.local = true;
         match desk.book.apply(now, Command::Acquire(acquire)) {
-            Outcome::Granted => self.granted_locally(desk, number, now, after),
+            Outcome::Granted => Self::granted_locally(desk, number, now, after),
             Outcome::Refused(refusal) => {
                 let error =
                     desk.book.line.waiter(number).map(|waiter| desk.book.refusal(now, waiter, refusal, None));
@@ -114,7 +116,7 @@ impl About {
         }
     }
 
-    fn granted_locally(&self, desk: &mut Desk, number: u64, now: Millis, after: &mut After) {
+    fn granted_locally(desk: &mut Desk, number: u64, now: Millis, after: &mut After) {
         desk.let_go(number);
         let waiter = desk.book.line.decide(number, End::Granted { waited: 0 }, &mut after.wakers);
         let permit = TicketId { session: LOCAL, number };
@@ -136,7 +138,7 @@ impl About {
         for decision in decisions {
             let number = decision.ticket.number;
             match decision.verdict {
-                Verdict::Granted { .. } => self.granted_locally(desk, number, now, after),
+                Verdict::Granted { .. } => Self::granted_locally(desk, number, now, after),
                 Verdict::Refused(_) => {
                     if let Some(ticket) = desk.tickets.get_mut(&number) {
                         ticket.local = false;
@@ -171,7 +173,9 @@ impl About {
             ticket.stage == Stage::Waits && !ticket.local && lasted >= patience
         });
         let due: Vec<u64> = due.map(|(number, _)| *number).collect();
-        due.into_iter().for_each(|number| self.unreachable(desk, number, now, after));
+        for number in due {
+            self.unreachable(desk, number, now, after);
+        }
     }
 }
 

@@ -56,7 +56,7 @@ impl About {
         match restored {
             Some(seq) => log::warn!("{}: its state was lost, and restored up to step {seq}", &self.name),
             None => {
-                log::warn!("{}: its state was lost, and restarts from what its sessions report", &self.name)
+                log::warn!("{}: its state was lost, and restarts from what its sessions report", &self.name);
             }
         }
         let ledger = Name::clone(&self.name);

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use paceline_core::{
-    Acquire, Algorithm, Amounts, Boundaries, Command, Configuration, Counting, LaneSpec, Lanes, Ledger,
-    LimitSpec, Millis, NEVER, Outcome, Refusal, ResourceSpec, SessionId, TicketId, Usage, Verdict,
+    Acquire, Amounts, Command, Configuration, LaneSpec, Ledger, Millis, NEVER, Outcome, ResourceSpec,
+    SessionId, TicketId, Usage, Verdict,
 };
 
+use super::values::{bounded, field, int, items, limit, list, millis, raw, refused, session, text, uint};
 use crate::link::{Doing, Link, LinkError, PushSink};
 use crate::sync::lock;
 use crate::wire::{Value, read_value, write_value};
@@ -53,81 +54,6 @@ struct Seat {
     channel: String,
     outbox: Vec<Value>,
     told: i64,
-}
-
-pub(crate) fn list(values: impl IntoIterator<Item = Value>) -> Value {
-    Value::List(values.into_iter().collect())
-}
-
-fn items(value: &Value) -> &[Value] {
-    match value {
-        Value::List(items) => items,
-        _ => &[],
-    }
-}
-
-fn int(value: &Value) -> i64 {
-    match value {
-        Value::Int(value) => *value,
-        _ => 0,
-    }
-}
-
-fn uint(value: &Value) -> u64 {
-    u64::try_from(int(value)).unwrap()
-}
-
-fn bounded(value: &Value) -> Option<u64> {
-    matches!(value, Value::Int(_)).then(|| uint(value))
-}
-
-fn text(value: &Value) -> &str {
-    match value {
-        Value::Bytes(bytes) => std::str::from_utf8(bytes).unwrap(),
-        _ => "",
-    }
-}
-
-fn session(value: &Value, own: u128) -> u128 {
-    match value {
-        Value::Bytes(bytes) => u128::from_be_bytes(bytes[..].try_into().unwrap()),
-        _ => own,
-    }
-}
-
-fn raw(session: u128) -> Value {
-    Value::Bytes(session.to_be_bytes().to_vec())
-}
-
-fn millis(value: Millis) -> Value {
-    if value == NEVER { Value::Float(f64::INFINITY) } else { Value::Int(value.cast_signed()) }
-}
-
-fn field<'a>(table: &'a Value, name: &str) -> &'a Value {
-    let Value::Table(pairs) = table else { return &Value::None };
-    pairs.iter().find(|(key, _)| text(key) == name).map_or(&Value::None, |(_, value)| value)
-}
-
-fn limit(table: &Value) -> LimitSpec {
-    let at = |name| uint(field(table, name));
-    let algorithm = match text(field(table, "algorithm")) {
-        "token_bucket" => Algorithm::TokenBucket { window: at("window"), burst: at("burst") },
-        "sliding_window" => Algorithm::SlidingWindow { window: at("window"), slots: 6 },
-        "concurrency" => Algorithm::Concurrency,
-        _ => {
-            let boundaries = Boundaries::Every { period: at("period"), phase: at("phase") };
-            Algorithm::FixedWindow { boundaries, margin: at("margin") }
-        }
-    };
-    let mut limit =
-        LimitSpec::new(text(field(table, "id")), text(field(table, "metric")), at("amount"), algorithm);
-    limit.shadow = *field(table, "shadow") == Value::True;
-    if *field(table, "until_settled") == Value::True {
-        limit.counting = Counting::UntilSettled;
-    }
-    items(field(table, "members"))
-        .iter()
-        .fold(limit, |limit, member| limit.member_lanes(text(&items(member)[0]), Lanes::All))
 }
 
 impl Server {
@@ -386,28 +312,6 @@ impl Server {
             ])
         };
         list(["permitted".into(), list(self.ledger.permits_from(from).map(row))])
-    }
-}
-
-fn refused(refusal: &Refusal) -> Vec<Value> {
-    match refusal {
-        Refusal::Impossible { limit, wanted, most } => vec![
-            "impossible".into(),
-            Value::from(&**limit),
-            Value::Int(wanted.cast_signed()),
-            Value::Int(most.cast_signed()),
-        ],
-        Refusal::TooLate { limit, ready_in } => {
-            vec!["too_late".into(), Value::from(&**limit), millis(*ready_in)]
-        }
-        Refusal::Busy { limit, ready_in } => {
-            let limit = limit.as_deref().map_or(Value::None, Value::from);
-            vec!["busy".into(), limit, millis(*ready_in)]
-        }
-        Refusal::Paused { ends_in } => vec!["paused".into(), millis(*ends_in)],
-        Refusal::UnknownLane { lane } => vec!["unknown_lane".into(), Value::from(&**lane)],
-        Refusal::LineFull { .. } | Refusal::NoResource => vec!["no_resource".into()],
-        Refusal::Purged => vec!["purged".into()],
     }
 }
 

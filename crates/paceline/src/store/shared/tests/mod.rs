@@ -3,6 +3,7 @@
 mod fake;
 mod outages;
 mod protocol;
+mod values;
 
 use std::sync::Arc;
 use std::time::Duration;
