@@ -36,6 +36,7 @@ pub struct Permit {
     number: Option<NonZeroU64>,
     waited: Millis,
     via: GrantedVia,
+    at: Option<Millis>,
 }
 
 /// The way by which a permit came.
@@ -71,13 +72,14 @@ impl Permit {
             number: NonZeroU64::new(grant.number),
             waited: grant.waited,
             via: grant.via,
+            at: grant.at,
         }
     }
 
     /// A permit that counts nowhere.
     pub(crate) fn free(resource: Resource, request: Request) -> Self {
         let via = resource.granted_via();
-        Self { resource, request, number: None, waited: 0, via }
+        Self { resource, request, number: None, waited: 0, via, at: None }
     }
 
     /// Ends the permit: replaces what it reserved by what the call used. The difference goes back, or is charged.
@@ -135,6 +137,12 @@ impl Permit {
     /// Returns how long the caller waited for it.
     pub fn waited(&self) -> Duration {
         Duration::from_millis(self.waited)
+    }
+
+    /// Returns when a shared store granted it, in milliseconds since the Unix epoch by that store's clock; `None` where
+    /// no shared store did. Those of one store can be compared, whichever processes they come from.
+    pub fn granted_at(&self) -> Option<Millis> {
+        self.at
     }
 
     /// Returns the way by which it came.

@@ -31,12 +31,14 @@ pub(crate) struct Grant {
     pub(crate) number: u64,
     pub(crate) waited: Millis,
     pub(crate) via: GrantedVia,
+    /// When a shared store granted it, by that store's clock.
+    pub(crate) at: Option<Millis>,
 }
 
 impl Grant {
     /// A permit of the ledger itself.
     pub(crate) fn by_ledger(number: u64, waited: Millis) -> Self {
-        Self { number, waited, via: GrantedVia::Ledger }
+        Self { number, waited, via: GrantedVia::Ledger, at: None }
     }
 }
 
@@ -66,7 +68,7 @@ impl Memory {
         let polled = self.step(|state, now, wakers| {
             let Some((waiter, end)) = state.line.take(number, waker, wakers) else { return Poll::Pending };
             Poll::Ready(match end {
-                End::Granted { waited } => Ok(Grant::by_ledger(number, waited)),
+                End::Granted { waited, .. } => Ok(Grant::by_ledger(number, waited)),
                 End::Refused(refusal) => Err(state.refused(now, &waiter, refusal)),
                 End::TimedOut => Err(state.timed_out(now, &waiter)),
                 End::Closed => Err(Error::Closed),

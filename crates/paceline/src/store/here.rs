@@ -95,7 +95,7 @@ impl Memory {
         for decision in state.ledger.drain() {
             let number = decision.ticket.number;
             let (end, granted) = match decision.verdict {
-                Verdict::Granted { waited } => (End::Granted { waited }, Some(waited)),
+                Verdict::Granted { waited } => (End::Granted { waited, at: None }, Some(waited)),
                 Verdict::Refused(refusal) => (End::Refused(refusal), None),
             };
             let waiter = state.line.decide(number, end, wakers);

@@ -38,6 +38,12 @@ pub(super) struct Waiter {
 pub(super) enum End {
     Granted {
         waited: Millis,
+        /// When a shared store granted it, by that store's clock.
+        #[cfg_attr(
+            not(feature = "redis"),
+            expect(dead_code, reason = "a store of this process has its clock")
+        )]
+        at: Option<Millis>,
     },
     Refused(Refusal),
     TimedOut,

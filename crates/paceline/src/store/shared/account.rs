@@ -117,7 +117,7 @@ impl Shared {
             let taken = desk.book.line.take(number, waker, &mut after.wakers);
             let Some((_, end)) = taken else { return desk.pending(number) };
             Poll::Ready(match end {
-                End::Granted { waited } => Ok(desk.grant(number, waited)),
+                End::Granted { waited, at } => Ok(desk.grant(number, waited, at)),
                 End::Failed(error) => Err(*error),
                 _ => Err(Error::Closed),
             })
@@ -310,12 +310,12 @@ impl Desk {
         if waits { Poll::Pending } else { Poll::Ready(Err(Error::Closed)) }
     }
 
-    fn grant(&self, number: u64, waited: Millis) -> Grant {
+    fn grant(&self, number: u64, waited: Millis, at: Option<Millis>) -> Grant {
         match self.permits.get(&number) {
-            Some(held) if held.local => Grant { number, waited, via: GrantedVia::Local },
-            Some(_) => Grant { number, waited, via: GrantedVia::Ledger },
+            Some(held) if held.local => Grant { number, waited, via: GrantedVia::Local, at },
+            Some(_) => Grant { number, waited, via: GrantedVia::Ledger, at },
             // What the store took back in the meantime is inert, what it never granted is allowed.
-            None => Grant { number: 0, waited, via: GrantedVia::Allowed },
+            None => Grant { number: 0, waited, via: GrantedVia::Allowed, at: None },
         }
     }
 

@@ -51,7 +51,7 @@ impl About {
         self.back(desk, now, after);
         let session = &mut desk.session;
         session.epoch.clone_from(&reply.epoch);
-        (session.seq, session.promised) = (reply.seq, reply.kept_until);
+        (session.seq, session.promised, session.wall) = (reply.seq, reply.kept_until, reply.wall);
         session.keep_at = reply.due.filter(|due| *due != NEVER).map(|due| now.saturating_add(due));
         desk.alive = reply.alive.max(1);
         for (job, outcome) in flight.jobs.into_iter().zip(reply.outcomes) {
@@ -98,7 +98,9 @@ impl About {
 
     fn decided(&self, desk: &mut Desk, decided: Decided, now: Millis, after: &mut After) {
         match decided {
-            Decided::Granted { number, waited, .. } => self.granted(desk, number, waited, now, after),
+            Decided::Granted { number, waited, wall } => {
+                self.granted(desk, number, (waited, wall), now, after);
+            }
             Decided::Refused { number, refusal } => self.refused(desk, number, refusal, None, now, after),
             Decided::Differs { resource } => self.differs(resource, after),
             Decided::Ended { number } => drop(desk.permits.remove(&number)),
@@ -116,7 +118,14 @@ impl About {
     }
 
     /// A ticket has its permit.
-    fn granted(&self, desk: &mut Desk, number: u64, waited: Millis, now: Millis, after: &mut After) {
+    fn granted(
+        &self,
+        desk: &mut Desk,
+        number: u64,
+        (waited, wall): (Millis, Millis),
+        now: Millis,
+        after: &mut After,
+    ) {
         let Some(ticket) = desk.tickets.get(&number) else { return };
         let stage = ticket.stage;
         if stage == Stage::Leaves {
@@ -125,7 +134,8 @@ impl About {
         }
         desk.leave_local(number, now);
         desk.forget(number);
-        let waiter = desk.book.line.decide(number, End::Granted { waited }, &mut after.wakers);
+        let granted = End::Granted { waited, at: Some(wall) };
+        let waiter = desk.book.line.decide(number, granted, &mut after.wakers);
         let Some(waiter) = waiter.filter(|_| stage != Stage::Gone) else {
             desk.push(What::Cancel(number), Tell::Nobody, now, after);
             return;
@@ -192,7 +202,7 @@ impl About {
     fn acquired(&self, desk: &mut Desk, number: u64, answer: Answer, now: Millis, after: &mut After) {
         let Some(ticket) = desk.tickets.get_mut(&number) else { return };
         match answer {
-            Answer::Granted => self.granted(desk, number, 0, now, after),
+            Answer::Granted => self.granted(desk, number, (0, desk.session.wall), now, after),
             Answer::Queued { ahead } if ticket.stage == Stage::Sent => {
                 (ticket.stage, ticket.ahead) = (Stage::Waits, ahead);
                 let (by, most) = (ticket.answer_by, ticket.most_expected);

@@ -49,6 +49,8 @@ pub(super) struct Session {
     pub(super) epoch: String,
     pub(super) seq: u64,
     pub(super) promised: u64,
+    /// The store's clock at the step that was last answered.
+    pub(super) wall: Millis,
     pub(super) last_sent: Millis,
     /// When a batch must follow, because this session keeps time.
     pub(super) keep_at: Option<Millis>,

@@ -64,7 +64,7 @@ impl About {
             }
             OnStoreFailure::Allow => {
                 desk.let_go(number);
-                desk.book.line.decide(number, End::Granted { waited: 0 }, &mut after.wakers);
+                desk.book.line.decide(number, End::Granted { waited: 0, at: None }, &mut after.wakers);
             }
             OnStoreFailure::Local if !ticket.local => self.ask_locally(desk, number, now, after),
             OnStoreFailure::Local => {}
@@ -118,7 +118,8 @@ impl About {
 
     fn granted_locally(desk: &mut Desk, number: u64, now: Millis, after: &mut After) {
         desk.let_go(number);
-        let waiter = desk.book.line.decide(number, End::Granted { waited: 0 }, &mut after.wakers);
+        let granted = End::Granted { waited: 0, at: None };
+        let waiter = desk.book.line.decide(number, granted, &mut after.wakers);
         let permit = TicketId { session: LOCAL, number };
         let Some(waiter) = waiter else {
             desk.book.apply(now, Command::Cancel { ticket: permit });
