@@ -4,39 +4,32 @@
 -- A permit: { 2, owner, resource, lane that the caller named, reserved, extra, since, { limit, generation, at, flags, .. } }.
 local standings = {} -- what the configuration says of each lane
 local aside = {} -- what is set aside on each limit in this walk
-local matches, contain, draws_of, declared, allows, standing, lanes_of, lane_of, forget_lanes, head, enqueue, dequeue, paused
-local fit, ready_at, set_aside, look, turns_of, later, grant, drop_ticket, walk, plan
-do
+
 local LANES, LATEST, OTHER = 256, 2 ^ 52, "other"
 local queues = {} -- what is known of each lane's queue: its first places and ticket keys, in order
 
-function matches(pattern, name)
+function L.matches(pattern, name)
   if sub(pattern, -1) == "*" then return sub(name, 1, #pattern - 1) == sub(pattern, 1, -2) end
   return pattern == name
 end
 
-function contain(kind, names, lane)
+function L.contain(kind, names, lane)
   if kind == "all" then return true end
   local named = false
-  for _, pattern in ipairs(lane and names or {}) do named = named or matches(pattern, lane) end
+  for _, pattern in ipairs(lane and names or {}) do named = named or L.matches(pattern, lane) end
   return named == (kind == "only")
 end
 
 -- The limits on which callers of a lane draw, and which of them weigh a grant against other lanes.
-function draws_of(r, named)
+function L.draws_of(r, named)
   local draws = r.draws[named or 1]
   if draws then return draws end
   draws = {}
-  local rates, missing = false, {}
+  local rates, numbers = false, {}
+  for at, d in ipairs(r.limits) do numbers[at] = d[1] end
+  L.read_limits(numbers)
   for _, d in ipairs(r.limits) do
-    if limits[d[1]] == nil then insert(missing, "l" .. d[1]); insert(missing, "d" .. d[1]) end
-  end
-  if #missing > 0 then
-    local rows = call("HMGET", LEDGER, unpack(missing))
-    for at = 1, #missing, 2 do read_limit(tonumber(sub(missing[at], 2)), rows[at], rows[at + 1]) end
-  end
-  for _, d in ipairs(r.limits) do
-    if contain(d[3], d[4], named) then
+    if L.contain(d[3], d[4], named) then
       insert(draws, { limit = limits[d[1]], weighs = d[2] })
       rates = rates or d[2] == 1
     end
@@ -46,80 +39,135 @@ function draws_of(r, named)
   return draws
 end
 
-function declared(r, name)
+function L.declared(r, name)
   local found
   for _, lane in ipairs(name and r.lanes or {}) do
     if lane[1] == name then return lane end
-    if matches(lane[1], name) and (not found or #lane[1] >= #found[1]) then found = lane end
+    if L.matches(lane[1], name) and (not found or #lane[1] >= #found[1]) then found = lane end
   end
   return found
 end
 
-function allows(r, name) return #r.lanes == 0 or not name or declared(r, name) ~= nil end
+function L.allows(r, name) return #r.lanes == 0 or not name or L.declared(r, name) ~= nil end
 
-function standing(key, lane)
+function L.standing(key, lane)
   local s = standings[key]
   if not s then
-    local r = resource_at(lane.resource)
-    local lane_spec = declared(r, lane.name)
-    s = { priority = lane_spec and lane_spec[2] or 0, weight = lane_spec and lane_spec[3] or 1, undeclared = not allows(r, lane.name) }
+    local r = L.resource_at(lane.resource)
+    local lane_spec = L.declared(r, lane.name)
+    s = { priority = lane_spec and lane_spec[2] or 0, weight = lane_spec and lane_spec[3] or 1, undeclared = not L.allows(r, lane.name) }
     standings[key] = s
   end
   return s
 end
 
 -- The names of a resource's lanes that wait or are remembered, by key.
-function lanes_of(r)
-  r.known = r.known or row_of(LEDGER, "k" .. r.name) or {}
+function L.lanes_of(r)
+  r.known = r.known or L.read(LEDGER, "k" .. r.name) or {}
   return r.known
 end
 
-function lane_of(r, name)
-  local key = lane_key(r.name, name)
-  local lane = lane_at(key)
+function L.lane_of(r, name)
+  local key = L.lane_key(r.name, name)
+  local lane = L.lane_at(key)
   if not lane then
-    lane = new_lane(r.name, name)
+    lane = L.new_lane(r.name, name)
     lanes[key], lane.changed = lane, true
-    lanes_of(r)[key] = name or true
-    write(LEDGER, "k" .. r.name, r.known)
+    L.lanes_of(r)[key] = name or true
+    L.write(LEDGER, "k" .. r.name, r.known)
     r.idle_lanes, r.changed = r.idle_lanes + 1, true
   end
   return key, lane
 end
 
-local function lane_to_wait_in(r, name)
-  local lane = lane_at(lane_key(r.name, name))
+-- The refusal that a pause means, where it refuses.
+function L.paused(at)
+  local ends_in = L.pause_left(at)
+  if ends_in > 0 and at.refuse then return { "paused", ends_in } end
+end
+
+-- Brings the limits up to now: true where all of them cover a demand with what is set aside, else false, or a refusal.
+function L.fit(draws, demand)
+  local covered = true
+  for _, d in ipairs(draws) do
+    local l = d.limit
+    local wanted = not l.shadow and demand[l.metric] or 0
+    if wanted > 0 then
+      L.bring(l)
+      if wanted > l.most then return { "impossible", l.id, wanted, l.most } end
+      if L.pause_left(l) > 0 then
+        local refusal = L.paused(l)
+        if refusal then return refusal end
+        covered = false
+      end
+      if L.left(l) - (aside[l.number] or 0) < wanted then covered = false end
+    end
+  end
+  return covered
+end
+
+-- Moves a lane's virtual time on for a grant of this cost.
+function L.weigh(key, lane, cost)
+  M.virtual = max(M.virtual, lane.virtual)
+  lane.virtual = M.virtual + max(1, (L.div(cost, L.standing(key, lane).weight)))
+  lane.granted, lane.changed = lane.granted + 1, true
+  if lane.virtual > LATEST then L.renormalise() end
+end
+
+-- Gives a ticket its permit: all limits are charged at once, and the lane's virtual time moves on.
+function L.grant(ticket, r, key, lane, named, demand)
+  local entries, cost = {}, 0
+  for _, d in ipairs(L.draws_of(r, named)) do
+    local l = d.limit
+    L.bring(l)
+    local amount = demand[l.metric] or 0
+    if d.weighs then cost = max(cost, amount * l.unit) end
+    local at, flags, last = 0, 0, #entries
+    at, flags = L.reserve(l, amount)
+    entries[last + 1], entries[last + 2], entries[last + 3], entries[last + 4] = l.number, l.generation, at, flags
+  end
+  L.weigh(key, lane, cost)
+  r.in_flight, r.changed = r.in_flight + 1, true
+  local owner = sub(ticket, 1, 16)
+  L.put_ticket(ticket, { 2, owner, r.name, named, demand, false, clock, entries })
+end
+
+-- Made only by a call for which somebody waits.
+function group.line()
+
+function L.lane_to_wait_in(r, name)
+  local lane = L.lane_at(L.lane_key(r.name, name))
   if r.waiting_lanes >= LANES and (not lane or lane.waiting == 0) then name = OTHER end
-  return lane_of(r, name)
+  return L.lane_of(r, name)
 end
 
 -- Forgets the lanes furthest behind among those that do not wait, where too many are remembered.
-function forget_lanes(r)
+function L.forget_lanes(r)
   while r.idle_lanes > LANES do
     local first, first_key
-    for key in pairs(lanes_of(r)) do
-      local lane = lane_at(key)
+    for key in pairs(L.lanes_of(r)) do
+      local lane = L.lane_at(key)
       if lane.waiting == 0 then
         local earlier = not first or lane.virtual < first.virtual
-        if first and lane.virtual == first.virtual then earlier = first.name and (not lane.name or before(lane.name, first.name)) end
+        if first and lane.virtual == first.virtual then earlier = first.name and (not lane.name or L.before(lane.name, first.name)) end
         if earlier then first, first_key = lane, key end
       end
     end
     if not first then return end
     lanes[first_key], r.known[first_key] = false, nil
-    write(LEDGER, "n" .. first_key, false)
-    write(LEDGER, "k" .. r.name, r.known)
+    L.write(LEDGER, "n" .. first_key, false)
+    L.write(LEDGER, "k" .. r.name, r.known)
     r.idle_lanes, r.changed = r.idle_lanes - 1, true
   end
 end
 
 -- The first in a lane: its place and its ticket's key.
-function head(key, lane)
+function L.head(key, lane)
   local queue = queues[key]
   if not queue or not queue[queue.at] and not queue.complete then
-    flush_line()
+    L.flush_line()
     local size = queue and min(queue.size * 4, 64) or 2
-    local found, unread = range(LINE, "[" .. lane.number, "(" .. lane.number .. "g", size), {}
+    local found, unread = L.range(LINE, "[" .. lane.number, "(" .. lane.number .. "g", size), {}
     queue = { at = 1, size = size, complete = #found < size }
     for at, member in ipairs(found) do
       queue[at] = sub(member, 9)
@@ -129,22 +177,22 @@ function head(key, lane)
     queues[key] = queue
     if #unread > 0 then
       local rows = call("HMGET", TICKETS, unpack(unread))
-      for at, ticket in ipairs(unread) do tickets[ticket] = read(rows[at]) end
+      for at, ticket in ipairs(unread) do tickets[ticket] = rows[at] and { values(rows[at]) } end
     end
   end
   local first = queue[queue.at]
   if first then return sub(first, 1, 26), sub(first, 27) end
 end
 
-local function count_demand(lane, demand, sign)
+function L.count_demand(lane, demand, sign)
   for metric, amount in pairs(demand) do lane.demand[metric] = max(0, (lane.demand[metric] or 0) + sign * amount) end
 end
 
 -- Puts a ticket into its lane.
-function enqueue(r, ticket, t)
-  local key, lane = lane_to_wait_in(r, t[4])
+function L.enqueue(r, ticket, t)
+  local key, lane = L.lane_to_wait_in(r, t[4])
   t[2] = key
-  put_ticket(ticket, t)
+  L.put_ticket(ticket, t)
   if lane.waiting == 0 then
     insert(waiting, key)
     waiting.changed, M.waits = true, M.waits + 1
@@ -153,7 +201,7 @@ function enqueue(r, ticket, t)
   end
   r.waiting, r.changed = r.waiting + 1, true
   lane.waiting, lane.changed = lane.waiting + 1, true
-  count_demand(lane, t[5], 1)
+  L.count_demand(lane, t[5], 1)
   local place, queue = t[6], queues[key]
   line_adds[lane.number .. place .. ticket] = true
   if place > lane.tail then lane.tail = place end
@@ -167,12 +215,12 @@ function enqueue(r, ticket, t)
 end
 
 -- Takes a ticket out of the line.
-function dequeue(ticket)
-  local t = ticket_at(ticket)
+function L.dequeue(ticket)
+  local t = L.ticket_at(ticket)
   if not t or t[1] ~= 1 then return nil end
-  local key, r = t[2], resource_at(t[3])
-  local lane, queue, member = lane_at(key), queues[key], t[6] .. ticket
-  put_ticket(ticket, false)
+  local key, r = t[2], L.resource_at(t[3])
+  local lane, queue, member = L.lane_at(key), queues[key], t[6] .. ticket
+  L.put_ticket(ticket, false)
   local row = lane.number .. member
   if line_adds[row] then line_adds[row] = nil else line_removes[row] = true end
   if queue then
@@ -183,7 +231,7 @@ function dequeue(ticket)
       end
     end
   end
-  count_demand(lane, t[5], -1)
+  L.count_demand(lane, t[5], -1)
   r.waiting, r.changed = r.waiting - 1, true
   lane.waiting, lane.changed = lane.waiting - 1, true
   if lane.waiting == 0 then
@@ -197,248 +245,196 @@ function dequeue(ticket)
   return t, r, key, lane
 end
 
--- The refusal that a pause means, where it refuses.
-function paused(at)
-  local ends_in = pause_left(at)
-  if ends_in > 0 and at.refuse then return { "paused", ends_in } end
-end
-
--- Brings the limits up to now: true where all of them cover a demand with what is set aside, else false, or a refusal.
-function fit(draws, demand)
-  local covered = true
-  for _, d in ipairs(draws) do
-    local l = d.limit
-    local wanted = not l.shadow and demand[l.metric] or 0
-    if wanted > 0 then
-      bring(l)
-      if wanted > l.most then return { "impossible", l.id, wanted, l.most } end
-      if pause_left(l) > 0 then
-        local refusal = paused(l)
-        if refusal then return refusal end
-        covered = false
-      end
-      if left(l) - (aside[l.number] or 0) < wanted then covered = false end
-    end
-  end
-  return covered
-end
-
 -- When limits and their pauses would let a demand go if nothing settled; one that takes a settlement counts as ready.
-function ready_at(draws, demand)
+function L.ready_at(draws, demand)
   local latest = 0
   for _, d in ipairs(draws) do
     local wanted = not d.limit.shadow and demand[d.limit.metric] or 0
     if wanted > 0 then
-      local at = ready(d.limit, wanted)
-      latest = max(latest, at == NEVER and 0 or at, pause_left(d.limit))
+      local at = L.ready(d.limit, wanted)
+      latest = max(latest, at == NEVER and 0 or at, L.pause_left(d.limit))
     end
   end
   return latest
 end
 
 -- How much of a concurrency limit a head needs apart from what a narrower one will free with its own releases.
-local function left_by_inner(outer, demand, draws)
+function L.left_by_inner(outer, demand, draws)
   local least = demand
   for _, number in ipairs(outer.inner or {}) do
     for _, d in ipairs(draws) do
       if d.limit.number == number and not d.limit.shadow then
-        least = min(least, left(d.limit) - (aside[number] or 0))
+        least = min(least, L.left(d.limit) - (aside[number] or 0))
       end
     end
   end
   return max(least, 0)
 end
 
-function set_aside(ticket)
-  local t = ticket_at(ticket)
-  local r = resource_at(t[3])
-  local draws = draws_of(r, t[4])
-  local by, asides = max(pause_left(r), ready_at(draws, t[5])), {}
+function L.set_aside(ticket)
+  local t = L.ticket_at(ticket)
+  local r = L.resource_at(t[3])
+  local draws = L.draws_of(r, t[4])
+  local by, asides = max(L.pause_left(r), L.ready_at(draws, t[5])), {}
   for _, d in ipairs(draws) do
     local l = d.limit
     local wanted = not l.shadow and t[5][l.metric] or 0
-    if wanted > 0 and full_by(l) > by then asides[l.number] = min(wanted, left_by_inner(l, wanted, draws)) end
+    if wanted > 0 and L.full_by(l) > by then asides[l.number] = min(wanted, L.left_by_inner(l, wanted, draws)) end
   end
   for number, amount in pairs(asides) do aside[number] = min(BOUND, (aside[number] or 0) + amount) end
 end
 
-local function ready_with_aside(ticket)
-  local t = ticket_at(ticket)
-  local r = resource_at(t[3])
-  local latest = pause_left(r)
-  for _, d in ipairs(draws_of(r, t[4])) do
+function L.ready_with_aside(ticket)
+  local t = L.ticket_at(ticket)
+  local r = L.resource_at(t[3])
+  local latest = L.pause_left(r)
+  for _, d in ipairs(L.draws_of(r, t[4])) do
     local l = d.limit
     local wanted = not l.shadow and t[5][l.metric] or 0
     if wanted > 0 then
-      local at = ready(l, wanted + (aside[l.number] or 0))
-      if at < NEVER then at = min(at, changes_in(l)) end
-      latest = max(latest, at, pause_left(l))
+      local at = L.ready(l, wanted + (aside[l.number] or 0))
+      if at < NEVER then at = min(at, L.changes_in(l)) end
+      latest = max(latest, at, L.pause_left(l))
     end
   end
   return latest
 end
 
-local function no_longer(r, key, t)
+function L.no_longer(r, key, t)
   if r.gone then return { "no_resource" } end
   local arrival = tonumber(sub(t[6], 15), 16)
   if arrival <= r.purged then return { "purged" } end
   for _, purged in ipairs(r.purged_lanes) do
     if purged[1] == t[4] and arrival <= purged[2] then return { "purged" } end
   end
-  local lane = lane_at(key)
-  if t[4] and lane.name == t[4] and standing(key, lane).undeclared then return { "unknown_lane", t[4] } end
+  local lane = L.lane_at(key)
+  if t[4] and lane.name == t[4] and L.standing(key, lane).undeclared then return { "unknown_lane", t[4] } end
 end
 
-local function is_dead(session)
+function L.is_dead(session)
   if #M.dead == 0 then return false end
-  local s = session_at(session)
+  local s = L.session_at(session)
   return not s or s.dead
 end
 
 -- What is found of a ticket that waits: true (it goes), false (it waits), "dead", or a refusal.
-function look(ticket)
-  local t = ticket_at(ticket)
-  if not t or is_dead(sub(ticket, 1, 16)) then return "dead" end
-  local r = resource_at(t[3])
-  local refusal = no_longer(r, t[2], t)
+function L.look(ticket)
+  local t = L.ticket_at(ticket)
+  if not t or L.is_dead(sub(ticket, 1, 16)) then return "dead" end
+  local r = L.resource_at(t[3])
+  local refusal = L.no_longer(r, t[2], t)
   if refusal then return refusal end
-  local found = fit(draws_of(r, t[4]), t[5])
+  local found = L.fit(L.draws_of(r, t[4]), t[5])
   if type(found) == "table" then return found end
-  if pause_left(r) > 0 then return paused(r) or false end
+  if L.pause_left(r) > 0 then return L.paused(r) or false end
   return found
 end
 
-local function turn_of(key)
-  local lane = lane_at(key)
-  local place, ticket = head(key, lane)
-  return place and { key = key, ticket = ticket, place = place, virtual = max(lane.virtual, M.virtual), priority = standing(key, lane).priority }
+function L.turn_of(key)
+  local lane = L.lane_at(key)
+  local place, ticket = L.head(key, lane)
+  return place and { key = key, ticket = ticket, place = place, virtual = max(lane.virtual, M.virtual), priority = L.standing(key, lane).priority }
 end
 
-function later(a, b)
+function L.later(a, b)
   if a.priority ~= b.priority then return a.priority < b.priority end
   if a.virtual ~= b.virtual then return a.virtual > b.virtual end
   return a.place > b.place
 end
 
 -- The turns of all lanes that wait, the next one last.
-function turns_of()
+function L.turns_of()
   local turns = {}
   aside = {}
-  for _, key in ipairs(waiting) do insert(turns, turn_of(key)) end
-  if #turns > 1 then table.sort(turns, later) end
+  for _, key in ipairs(waiting) do insert(turns, L.turn_of(key)) end
+  if #turns > 1 then table.sort(turns, L.later) end
   return turns
 end
 
-local function push_turn(turns, key)
-  local turn, at = turn_of(key), #turns
+function L.push_turn(turns, key)
+  local turn, at = L.turn_of(key), #turns
   if not turn then return end
-  while at > 0 and later(turn, turns[at]) do at = at - 1 end
+  while at > 0 and L.later(turn, turns[at]) do at = at - 1 end
   insert(turns, at + 1, turn)
 end
 
 -- The next turn. A grant may have moved all virtual times on, so what was put in before it is looked at anew.
-local function next_turn(turns)
+function L.next_turn(turns)
   while true do
     local turn = table.remove(turns)
     if not turn or turn.virtual >= M.virtual then return turn end
-    push_turn(turns, turn.key)
+    L.push_turn(turns, turn.key)
   end
 end
 
-local function renormalise()
-  for _, name in ipairs(row_of(LEDGER, "R") or {}) do
-    for key in pairs(lanes_of(resource_at(name))) do
-      local lane = lane_at(key)
+function L.renormalise()
+  for _, name in ipairs(L.read(LEDGER, "R") or {}) do
+    for key in pairs(L.lanes_of(L.resource_at(name))) do
+      local lane = L.lane_at(key)
       lane.virtual, lane.changed = max(0, lane.virtual - M.virtual), true
     end
   end
   M.virtual = 0
 end
 
--- Moves a lane's virtual time on for a grant of this cost.
-local function weigh(key, lane, cost)
-  M.virtual = max(M.virtual, lane.virtual)
-  lane.virtual = M.virtual + max(1, (div(cost, standing(key, lane).weight)))
-  lane.granted, lane.changed = lane.granted + 1, true
-  if lane.virtual > LATEST then renormalise() end
-end
-
--- Gives a ticket its permit: all limits are charged at once, and the lane's virtual time moves on.
-function grant(ticket, r, key, lane, named, demand)
-  local entries, cost = {}, 0
-  for _, d in ipairs(draws_of(r, named)) do
-    local l = d.limit
-    bring(l)
-    local amount = demand[l.metric] or 0
-    if d.weighs then cost = max(cost, amount * l.unit) end
-    local at, flags, last = 0, 0, #entries
-    at, flags = reserve(l, amount)
-    entries[last + 1], entries[last + 2], entries[last + 3], entries[last + 4] = l.number, l.generation, at, flags
-  end
-  weigh(key, lane, cost)
-  r.in_flight, r.changed = r.in_flight + 1, true
-  local owner = sub(ticket, 1, 16)
-  put_ticket(ticket, { 2, owner, r.name, named, demand, false, clock, entries })
-end
-
-function drop_ticket(ticket, refusal)
+function L.drop_ticket(ticket, refusal)
   looks_left = max(0, looks_left - 1)
-  local t, r, _, lane = dequeue(ticket)
+  local t, r, _, lane = L.dequeue(ticket)
   if not t then return end
-  disowned_by(sub(ticket, 1, 16), ticket)
+  L.disowned_by(sub(ticket, 1, 16), ticket)
   if refusal then insert(decisions, { ticket, "refused", unpack(refusal) }) end
-  if lane.waiting == 0 then forget_lanes(r) end
+  if lane.waiting == 0 then L.forget_lanes(r) end
 end
 
-local function grant_ticket(ticket, own)
-  local t, r, key, lane = dequeue(ticket)
+function L.grant_ticket(ticket, own)
+  local t, r, key, lane = L.dequeue(ticket)
   if not own then insert(decisions, { ticket, "granted", max(0, clock - t[7]) }) end
-  grant(ticket, r, key, lane, t[4], t[5])
-  if lane.waiting == 0 then forget_lanes(r) end
+  L.grant(ticket, r, key, lane, t[4], t[5])
+  if lane.waiting == 0 then L.forget_lanes(r) end
 end
 
 -- Walks the lanes' heads in order and grants what the rule lets go. A grant to `own` is the answer to the command that
 -- asks, and does not count against the step's grants.
-function walk(own)
+function L.walk(own)
   if M.waits == 0 then return end
-  local turns = turns_of()
+  local turns = L.turns_of()
   while true do
-    local turn = next_turn(turns)
+    local turn = L.next_turn(turns)
     if not turn then return end
     if grants_left == 0 then more = true; return end
     local ticket = turn.ticket
-    local found = look(ticket)
+    local found = L.look(ticket)
     if found == false then
-      if #turns > 0 then set_aside(ticket) end
+      if #turns > 0 then L.set_aside(ticket) end
     elseif found == true then
       if own ~= ticket then grants_left = grants_left - 1 end
       local virtual = M.virtual
-      grant_ticket(ticket, own == ticket)
+      L.grant_ticket(ticket, own == ticket)
       if M.virtual < virtual then -- all virtual times were counted anew
         local keys = turns
         turns = {}
-        for _, again in ipairs(keys) do push_turn(turns, again.key) end
+        for _, again in ipairs(keys) do L.push_turn(turns, again.key) end
       end
-      push_turn(turns, turn.key)
+      L.push_turn(turns, turn.key)
     elseif looks_left == 0 then
       more = true
       return
     else
-      drop_ticket(ticket, found ~= "dead" and found)
-      push_turn(turns, turn.key)
+      L.drop_ticket(ticket, found ~= "dead" and found)
+      L.push_turn(turns, turn.key)
     end
   end
 end
 
 -- After what time a head goes that time alone lets go, and whose it is.
-function plan()
-  local turns, due, whose = turns_of(), NEVER, false
+function L.plan()
+  local turns, due, whose = L.turns_of(), NEVER, false
   while due > 0 do
-    local turn = next_turn(turns)
+    local turn = L.next_turn(turns)
     if not turn then break end
-    local at = look(turn.ticket) == false and ready_with_aside(turn.ticket) or 0
+    local at = L.look(turn.ticket) == false and L.ready_with_aside(turn.ticket) or 0
     if at < due then due, whose = at, sub(turn.ticket, 1, 16) end
-    if #turns > 0 then set_aside(turn.ticket) end
+    if #turns > 0 then L.set_aside(turn.ticket) end
   end
   return due, whose
 end

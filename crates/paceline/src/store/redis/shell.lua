@@ -3,116 +3,87 @@
 local LOOKING = { view = true, explain = true, permits = true, status = true, dump = true }
 local PUBLISH = sharded and "SPUBLISH" or "PUBLISH"
 
-local recovery, views, configure -- made when they are needed
-
-local function rarely()
-  recovery = recovery or recovering()
-  return recovery
-end
-
-local function lose(restored, after) rarely().lose(restored, after) end
-function doubt(l, spec) rarely().distrust(l, spec, true) end
-
-local function begin_ledger(now, after)
-  M = { epoch = after + 1 .. "-" .. fresh, seq = 0, run_id = run_id, clock = now, wall = now, arrivals = 0, generations = 0, virtual = 0, held_off = 0,
-    kept_until = 0, keep = HOUR, next_expiry = NEVER, keeper = false, keeper_due = 0, lane_numbers = 0, limits = 0, waits = 0, dead = {}, sweep = false,
-    time_outs = {}, alive = 0, restored = false, owed = false }
-  call("DEL", LEDGER, SESSIONS, TICKETS, LINE, OWNERS)
-  write(SESSIONS, "", M.epoch)
-  write(TICKETS, "", M.epoch)
-  line_adds["!"], owner_adds["!"] = true, true
-end
-
--- Gives back what was taken for sessions that might have held it.
-local function pay_back()
-  for number, amount in pairs(M.owed.slots) do
-    local l = limit_at(number)
-    if l and l.known and l.concurrency then l.level, l.changed = min(l.most, l.level + amount), true end
-  end
-  M.owed.slots = {}
-end
-
 -- Begins a step: time passes, what is overdue is marked, and some of what was marked is done.
-local function begin(now)
+function L.begin(now)
   wall, clock = now, M.clock + max(0, now - M.wall)
   local gap = clock - M.clock
   if now < M.wall then -- what was reached stays reached, also where nobody looked
     wall, clock = M.wall, M.clock
-    for _, number in pairs(limit_numbers()) do bring(limit_at(number)) end
+    for _, number in pairs(L.limit_numbers()) do L.bring(L.limit_at(number)) end
     wall, clock = now, M.clock
   end
   M.clock, M.wall, M.seq = clock, wall, M.seq + 1
   more, grants_left, looks_left = false, GRANTS, LOOKS
   if M.alive > 0 then
-    forgive(gap)
-    expire()
+    if gap * 2 > L.shortest() then L.forgive(gap) end
+    if clock >= M.next_expiry then L.expire() end
   end
-  if M.owed and clock >= M.owed.ends then pay_back() end
+  if M.owed and clock >= M.owed.ends then L.pay_back() end
   if M.owed and clock >= M.owed.since + DAY * 62 then M.owed = false end
   if clock < M.held_off then grants_left = 0 end
-  sweep_sessions()
-  sweep_line()
+  if M.dead[1] then L.sweep_sessions() end
+  if M.sweep then L.sweep_line() end
 end
 
-local function look_at(name, a, b, c)
-  views = views or looking()
-  return views[name](a, b, c)
-end
-
-local function carry_out(command)
+function L.carry_out(command)
   local name, a, b, c, d, e, f, g, h, i = unpack(command, 1, 10)
-  if LOOKING[name] then return look_at(name, a, b, c) end
+  if LOOKING[name] then return views[name](a, b, c) end
   if name == "acquire" then return commands.acquire(a or session, b, c, d, e, f, g, h, i) end
   local outcome
   if name == "settle" or name == "cancel" or name == "amend" or name == "transfer" or name == "close" then
     outcome = commands[name](a or session, b, c, d)
   elseif name == "configure" then
-    configure = configure or configuring()
-    outcome = configure(a, b, c, d, e, session)
+    outcome = commands.configure(a, b, c, d, e, session)
   else
-    outcome = (commands[name] or rarely()[name])(a, b, c, d, e, f)
+    outcome = commands[name](a, b, c, d, e, f)
   end
-  walk()
+  if M.waits > 0 then L.walk() end
   return outcome
 end
 
 -- Reads at once what the commands name.
-local function fetch()
+function L.fetch()
   local fields, keys, named = { "m", "w" }, {}, {}
   for _, command in ipairs(asked) do
     local kind = command[1]
     if kind == "acquire" then
-      insert(keys, ticket_key(command[2] or session, command[3]))
-      local resource, key = command[4], lane_key(command[4], command[5])
+      insert(keys, L.ticket_key(command[2] or session, command[3]))
+      local resource, key = command[4], L.lane_key(command[4], command[5])
       if not named[resource] then named[resource] = true; insert(fields, "r" .. resource); insert(fields, "q" .. resource) end
       if not named["\0" .. key] then named["\0" .. key] = true; insert(fields, "n" .. key) end
     elseif kind == "settle" or kind == "cancel" or kind == "amend" then
-      insert(keys, ticket_key(command[2] or session, command[3]))
+      insert(keys, L.ticket_key(command[2] or session, command[3]))
     end
   end
   local rows, at = call("HMGET", LEDGER, unpack(fields)), 3
   while fields[at] do
     local kind, name = sub(fields[at], 1, 1), sub(fields[at], 2)
     if kind == "r" then
-      read_resource(name, rows[at], rows[at + 1])
+      L.read_resource(name, rows[at], rows[at + 1])
       at = at + 2
     else
-      lanes[name] = read(rows[at])
+      L.read_lane(name, rows[at])
       at = at + 1
     end
   end
   if #keys > 0 then
     local found = call("HMGET", TICKETS, unpack(keys))
-    for number, key in ipairs(keys) do tickets[key] = read(found[number]) end
+    local numbers = {}
+    for number, key in ipairs(keys) do
+      local t = found[number] and { values(found[number]) }
+      tickets[key] = t
+      if t and t[1] == 2 then for entry = 1, #t[8], 4 do insert(numbers, t[8][entry]) end end
+    end
+    L.read_limits(numbers)
   end
   return rows[1], rows[2]
 end
 
 -- Puts what was decided into its owners' outboxes, and returns what has to be pushed.
-local function post()
+function L.post()
   local pushes, given = {}, {}
   local function give(id, entry)
-    local s = session_at(id)
+    local s = L.session_at(id)
     if not s or s.dead then return end
     s.sent, s.changed = s.sent + 1, true
     insert(entry, 1, s.sent)
@@ -121,55 +92,55 @@ local function post()
   end
   for _, decision in ipairs(decisions) do
     if decision[2] == "differs" then
-      flush_owners()
+      L.flush_owners()
       for _, row in ipairs(call("ZRANGEBYLEX", OWNERS, "[x", "(y")) do
         local id = sub(row, 16)
-        local content = session_at(id) and session_at(id).contents[decision[3]]
+        local content = L.session_at(id) and L.session_at(id).contents[decision[3]]
         if content and content ~= decision[4] then give(id, { "differs", decision[3] }) end
       end
     else
-      local of, number = split(decision[1])
+      local of, number = L.split(decision[1])
       local entry = { decision[2], number, unpack(decision, 3) }
       if decision[2] == "granted" then insert(entry, wall) end
       give(of, entry)
     end
   end
   for id, entries in pairs(given) do
-    local s = session_at(id)
+    local s = L.session_at(id)
     insert(s.chunks, { entries[1][1], entries[#entries][1] })
-    write(SESSIONS, "o" .. id .. entries[1][1], pack(entries))
+    L.write(SESSIONS, "o" .. id .. entries[1][1], pack(entries))
     if id ~= session then pushes[id] = { entries, false } end
   end
   return pushes, given[session]
 end
 
 -- The entries of the caller's outbox above what it has seen.
-local function outbox(s, new)
+function L.outbox(s, new)
   local fields, entries = {}, {}
   for _, chunk in ipairs(s.chunks) do
     if not new or chunk[1] ~= new[1][1] then insert(fields, "o" .. session .. chunk[1]) end
   end
   if #fields > 0 then
     for _, row in ipairs(call("HMGET", SESSIONS, unpack(fields))) do
-      for _, entry in ipairs(read(row) or {}) do if entry[1] > seen then insert(entries, entry) end end
+      for _, entry in ipairs(row and values(row) or {}) do if entry[1] > seen then insert(entries, entry) end end
     end
   end
   for _, entry in ipairs(new or {}) do insert(entries, entry) end
   return entries
 end
 
-local function acknowledge(s)
+function L.acknowledge(s)
   while s.chunks[1] and s.chunks[1][2] <= seen do
-    write(SESSIONS, "o" .. session .. s.chunks[1][1], false)
+    L.write(SESSIONS, "o" .. session .. s.chunks[1][1], false)
     table.remove(s.chunks, 1)
     s.changed = true
   end
 end
 
 -- Who keeps time: the owner of the head that is due first. Returns when it is the caller, and tells another.
-local function keep_time(pushes)
+function L.keep_time(pushes)
   local due, whose = NEVER, false
-  if M.waits > 0 then due, whose = plan() end
+  if M.waits > 0 then due, whose = L.plan() end
   if more or M.sweep or #M.dead > 0 then due, whose = 0, session or whose end
   if M.owed and next(M.owed.slots) and M.waits > 0 then
     due = min(due, max(0, M.owed.ends - clock))
@@ -192,11 +163,11 @@ local function keep_time(pushes)
   return false
 end
 
-local function keep_alive()
+function L.keep_alive()
   if M.kept_until - wall > M.keep / 2 then return end
   local keep = M.keep
   for _, l in pairs(limits) do
-    if l and l.kind == "bucket" and not l.concurrency then keep = max(keep, 2 * ready(l, l.most)) end
+    if l and l.kind == "bucket" and not l.concurrency then keep = max(keep, 2 * L.ready(l, l.most)) end
   end
   M.kept_until = keep < NEVER and wall + keep or 2 ^ 52
   return function()
@@ -206,36 +177,35 @@ local function keep_alive()
   end
 end
 
-local function answer(status, due, entries, outcomes)
+function L.answer(status, due, entries, outcomes)
   return pack({ status, M.epoch, M.seq, M.kept_until, wall, due, entries, outcomes, M.alive, M.restored or -1 })
 end
 
-local function only_looks()
+function L.only_looks()
   for _, command in ipairs(asked) do if not LOOKING[command[1]] then return false end end
   return not session and #asked > 0
 end
 
-local function now_of()
+function L.now_of()
   if told_now then return told_now end
   local time = call("TIME")
   return time[1] * 1000 + floor(time[2] / 1000)
 end
 
 -- What happens before a batch is applied: returns a reply where it is not to be.
-local function admit(now, row)
+function L.admit(now, row)
   local whole = call("EXISTS", LEDGER, SESSIONS, TICKETS, LINE, OWNERS)
   if whole < 5 or not row then
-    begin_ledger(now, epoch_number(epoch))
+    L.begin_ledger(now, L.epoch_number(epoch))
     wall, clock, waiting = now, now, {}
-    if whole > 0 or epoch ~= "" and now < promised then lose(-1, epoch_number(epoch)) end
+    if whole > 0 or epoch ~= "" and now < promised then L.lose(-1, L.epoch_number(epoch)) end
     if epoch ~= "" and M.restored then return "lost" end
   else
-    M = {}
-    for at, name in ipairs(META) do M[name] = row[at] end
+    L.read_ledger(row)
     wall, clock = M.wall, M.clock
     if epoch ~= "" and (epoch ~= M.epoch or seq > M.seq) then
-      if epoch == M.epoch then lose(M.seq, 0)
-      elseif epoch_number(epoch) >= epoch_number(M.epoch) then lose(-1, epoch_number(epoch)) end
+      if epoch == M.epoch then L.lose(M.seq, 0)
+      elseif L.epoch_number(epoch) >= L.epoch_number(M.epoch) then L.lose(-1, L.epoch_number(epoch)) end
       return "lost"
     end
   end
@@ -244,76 +214,76 @@ local function admit(now, row)
     M.run_id = run_id
   end
   if not session then return end
-  local s = session_at(session)
+  local s = L.session_at(session)
   if s and s.epoch and s.epoch ~= M.epoch then
     if n ~= 1 then return "lost" end
     s.last, s.sent, s.epoch, s.restated, s.changed = 0, 0, M.epoch, {}, true
-    for _, chunk in ipairs(s.chunks) do write(SESSIONS, "o" .. session .. chunk[1], false) end
+    for _, chunk in ipairs(s.chunks) do L.write(SESSIONS, "o" .. session .. chunk[1], false) end
     s.chunks = {}
   end
   if not s or s.dead then return n ~= 1 and "expired" or s and "expired" or nil end
   if n == s.last then return "kept" end
   if n < s.last then return "stale" end
   if n > s.last + 1 then
-    lose(M.seq, 0)
+    L.lose(M.seq, 0)
     return "lost"
   end
 end
 
-local function run()
-  local now = now_of()
-  local meta, lanes_waiting = fetch()
-  waiting = read(lanes_waiting) or {}
-  local refusal = admit(now, read(meta))
+function L.run()
+  local now = L.now_of()
+  local meta, lanes_waiting = L.fetch()
+  waiting = lanes_waiting and values(lanes_waiting) or {}
+  local refusal = L.admit(now, meta)
   if refusal == "kept" then return call("HGET", SESSIONS, "r" .. session) end
   if refusal then
-    if refusal == "lost" then flush() end
-    return answer(refusal, false, {}, {})
+    if refusal == "lost" then L.flush() end
+    return L.answer(refusal, false, {}, {})
   end
   local outcomes = {}
-  if only_looks() then
+  if L.only_looks() then
     if M.seq > 0 and asked[1][1] ~= "dump" then clock, wall = M.clock + max(0, now - M.wall), now end
-    for at, command in ipairs(asked) do outcomes[at] = look_at(unpack(command, 1, 4)) end
-    return answer("ok", false, {}, outcomes)
+    for at, command in ipairs(asked) do outcomes[at] = views[command[1]](unpack(command, 2, 4)) end
+    return L.answer("ok", false, {}, outcomes)
   end
-  begin(now)
+  L.begin(now)
   local s = session
   if session then
-    renew(session, time_out)
-    s = session_at(session)
+    L.renew(session, time_out)
+    s = L.session_at(session)
     s.last, s.inbox, s.epoch, s.restated, s.changed = n, inbox, M.epoch, s.restated or {}, true
-    acknowledge(s)
+    L.acknowledge(s)
   end
-  for at, command in ipairs(asked) do outcomes[at] = carry_out(command) end
-  if #asked == 0 then walk() end
+  for at, command in ipairs(asked) do outcomes[at] = L.carry_out(command) end
+  if #asked == 0 and M.waits > 0 then L.walk() end
   if told_now and not session then -- an exam
     local due = NEVER
     if more or M.sweep or #M.dead > 0 then due = 0 else
-      if M.waits > 0 then due = plan() end
-      local _, first = first_expiry()
-      if first < NEVER then due = min(due, max(0, first - clock), max(1, floor(shortest() / 2))) end
+      if M.waits > 0 then due = L.plan() end
+      local _, first = L.first_expiry()
+      if first < NEVER then due = min(due, max(0, first - clock), max(1, floor(L.shortest() / 2))) end
     end
-    flush()
+    L.flush()
     local entries, whose = {}, {}
     for at, decision in ipairs(decisions) do
-      local of, number = split(decision[1])
+      local of, number = L.split(decision[1])
       entries[at], whose[at] = { at, decision[2], number, unpack(decision, 3) }, of
       if decision[2] == "granted" then insert(entries[at], wall) end
     end
     return pack({ "ok", M.epoch, M.seq, M.kept_until, wall, due, entries, outcomes, M.alive, -1, whose })
   end
-  local pushes, new = post()
-  local due = keep_time(pushes)
-  local expire_keys = keep_alive()
-  local reply = answer("ok", due, session and outbox(s, new) or {}, outcomes)
-  if session then write(SESSIONS, "r" .. session, reply) end
-  flush()
+  local pushes, new = L.post()
+  local due = L.keep_time(pushes)
+  local expire_keys = L.keep_alive()
+  local reply = L.answer("ok", due, session and L.outbox(s, new) or {}, outcomes)
+  if session then L.write(SESSIONS, "r" .. session, reply) end
+  L.flush()
   if expire_keys then expire_keys() end
   for id, push in pairs(pushes) do
-    local to = session_at(id)
+    local to = L.session_at(id)
     if to and to.inbox ~= "" then call(PUBLISH, to.inbox, pack({ id, M.epoch, push[1], push[2] })) end
   end
   return reply
 end
 
-return run()
+return L.run()
