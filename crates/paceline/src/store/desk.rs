@@ -88,12 +88,11 @@ impl State {
         &mut self,
         now: Millis,
         snapshot: &paceline_core::Snapshot,
-        slot: usize,
-        lane: Option<&str>,
-        demand: &paceline_core::Amounts,
+        (slot, lane, demand): (usize, Option<&str>, &paceline_core::Amounts),
+        in_line: bool,
     ) -> Option<Millis> {
         let State { seats, pace, ledger, .. } = self;
-        let place = Place { seat: seats.get(slot)?, lane, demand, in_line: false };
+        let place = Place { seat: seats.get(slot)?, lane, demand, in_line };
         pace.expected_by(now, snapshot, ledger, seats, &place)
     }
 

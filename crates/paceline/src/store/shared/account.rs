@@ -102,6 +102,7 @@ impl Shared {
                 answer_by,
                 local: false,
                 ahead: 0,
+                told: None,
             };
             desk.tickets.insert(number, ticket);
             desk.push(What::Acquire(number), Tell::Nobody, now, after);

@@ -233,6 +233,7 @@ impl About {
         self.hub.tell(&mut after.wakers, || Event::Queued { permit, resource, ahead });
         if most != NEVER {
             desk.push(What::Explain { slot, lane, demand }, Tell::Expected(number), now, after);
+            desk.push(What::View, Tell::Expected(number), now, after);
         }
     }
 
@@ -277,7 +278,7 @@ impl About {
         };
         match tell {
             Tell::TimedOut(number) => self.timed_out(desk, number, explanation, now, after),
-            Tell::Expected(number) => self.expected(desk, number, explanation, now, after),
+            Tell::Expected(number) => self.expected(desk, number, answer, now, after),
             Tell::LongWait(number) => self.long_wait(desk, number, explanation, now, after),
             Tell::Done(to) => {
                 let told = match answer {
@@ -311,23 +312,24 @@ impl About {
     }
 
     /// Lets a ticket leave whose wait is expected to be longer than its caller accepts.
-    fn expected(
-        &self,
-        desk: &mut Desk,
-        number: u64,
-        told: Option<&Explanation>,
-        now: Millis,
-        after: &mut After,
-    ) {
-        let (Some(told), Some(ticket)) = (told, desk.tickets.get(&number)) else { return };
-        let (most, ahead) = (ticket.most_expected, ticket.ahead);
-        // Without the pace of the line, each call ahead is taken to need as long as this one.
-        let expected = match told.ready_in {
-            NEVER => return,
-            ready_in => ready_in.saturating_mul(ahead.saturating_add(1)),
+    fn expected(&self, desk: &mut Desk, number: u64, answer: Answer, now: Millis, after: &mut After) {
+        let Some(ticket) = desk.tickets.get_mut(&number) else { return };
+        let view = match answer {
+            Answer::Explained(told) => {
+                ticket.told = Some(told);
+                return;
+            }
+            Answer::Viewed(view) => view,
+            _ => return,
         };
-        let Some(waiter) = desk.book.line.waiter(number).filter(|_| expected > most) else { return };
-        let mut shortage = desk.book.short(now, waiter, Some(told), None, None, NEVER);
+        let (most, ahead, told) = (ticket.most_expected, ticket.ahead, ticket.told.take());
+        let Some(waiter) = desk.book.line.waiter(number) else { return };
+        let place = (waiter.slot, waiter.lane.clone(), waiter.demand.clone());
+        let Some(expected) = desk.expected_wait(view, &place, true, now).filter(|wait| *wait > most) else {
+            return;
+        };
+        let Some(waiter) = desk.book.line.waiter(number) else { return };
+        let mut shortage = desk.book.short(now, waiter, told.as_deref(), None, None, NEVER);
         shortage.ahead = ahead;
         shortage.retry_after = Duration::from_millis(expected - most);
         let (expected, most) = (Duration::from_millis(expected), Duration::from_millis(most));

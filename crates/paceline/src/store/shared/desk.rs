@@ -76,6 +76,8 @@ pub(super) struct Ticket {
     /// It waits in the local ledger as well.
     pub(super) local: bool,
     pub(super) ahead: u64,
+    /// Why it waits, where that was asked.
+    pub(super) told: Option<wire::Explained>,
 }
 
 /// How far a ticket has come.
@@ -114,6 +116,8 @@ pub(super) struct Down {
     pub(super) reason: String,
     /// Nothing but somebody's hand helps.
     pub(super) fatal: bool,
+    /// When it is looked at next.
+    pub(super) look_at: Millis,
     /// The local ledger has this process's share.
     pub(super) shared_out: bool,
 }
@@ -179,7 +183,8 @@ impl Desk {
     /// Whether the session must stay alive.
     pub(super) fn is_needed(&self) -> bool {
         self.session.id.is_some()
-            && (self.tickets.values().any(|ticket| !ticket.is_here())
+            // Tickets are sent in the order of their numbers.
+            && (self.tickets.first_key_value().is_some_and(|(_, ticket)| !ticket.is_here())
                 || self.permits.values().any(|held| !held.local))
     }
 
@@ -207,10 +212,12 @@ impl Desk {
         let line = if self.book.line.is_empty() { None } else { self.book.line.next_due() };
         let unanswered = self.unanswered.first().map(|(by, _)| *by);
         let lease = (!self.permits.is_empty()).then_some(self.next_lease);
-        let heartbeat = self.heartbeat_at(time_out).filter(|_| self.flight.is_none());
-        let keep = self.session.keep_at.filter(|_| self.flight.is_none());
-        let outage = self.down.as_ref().filter(|_| !self.tickets.is_empty());
-        let outage = outage.map(|down| down.since.saturating_add(time_out));
+        // What the task is about to send, or to send again, needs no reminder.
+        let idle = self.flight.is_none() && !self.rung;
+        let heartbeat = self.heartbeat_at(time_out).filter(|_| idle);
+        let keep = self.session.keep_at.filter(|_| idle && self.session.id.is_some());
+        let concerned = !self.tickets.is_empty() || !self.queue.is_empty() || self.flight.is_some();
+        let outage = self.down.as_ref().filter(|_| concerned).map(|down| down.look_at);
         let all = [line, unanswered, lease, heartbeat, keep, outage].into_iter().flatten();
         all.chain(self.local_due()).min()
     }

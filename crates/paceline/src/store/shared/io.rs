@@ -27,7 +27,7 @@ struct Io {
 }
 
 /// Lets the thread carry out a task.
-pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     let mut io = lock(&IO);
     let pid = std::process::id();
     if io.pid != pid {

@@ -62,7 +62,7 @@ impl Shared {
             let expected = if explanation.goes {
                 Some(0)
             } else {
-                life.with(|desk, now, _| desk.expected_wait(view, &place, now))
+                life.with(|desk, now, _| desk.expected_wait(view, &place, false, now))
             };
             Ok(Some(Outlook { expected_wait: expected.map(Duration::from_millis), explanation }))
         })
@@ -208,14 +208,15 @@ impl Desk {
         self.permits.get(&permit.number).filter(|held| held.permit == permit).map(|held| held.slot)
     }
 
-    fn expected_wait(
+    pub(super) fn expected_wait(
         &mut self,
         view: View,
         (slot, lane, demand): &(usize, Option<Name>, Amounts),
+        in_line: bool,
         now: Millis,
     ) -> Option<Millis> {
         let snapshot = self.snapshot(view, now);
-        self.book.expected_by(now, &snapshot, *slot, lane.as_deref(), demand)
+        self.book.expected_by(now, &snapshot, (*slot, lane.as_deref(), demand), in_line)
     }
 
     /// Returns a view with numbers as the local ledger has them.

@@ -6,7 +6,7 @@
 mod account;
 mod apply;
 mod desk;
-mod io;
+pub(crate) mod io;
 mod job;
 pub mod link;
 mod looks;

@@ -15,12 +15,16 @@ use crate::store::line::End;
 /// The session of permits that this process grants out of its share.
 pub(super) const LOCAL: SessionId = SessionId(u128::MAX);
 
+/// How many milliseconds apart an outage is looked at.
+const LOOK: Millis = 250;
+
 impl About {
     /// Notes that a batch was not answered.
     pub(super) fn failed(&self, desk: &mut Desk, error: &LinkError, now: Millis, after: &mut After) {
         let (fatal, reason) = (matches!(error, LinkError::Fatal(_)), error.reason().to_owned());
         let began = desk.down.is_none();
-        let down = Down { since: now, reason: String::new(), fatal, shared_out: false };
+        let look_at = now.saturating_add(LOOK);
+        let down = Down { since: now, reason: String::new(), fatal, look_at, shared_out: false };
         let down = desk.down.get_or_insert(down);
         (down.reason, down.fatal) = (reason, fatal);
         if began {
@@ -130,7 +134,7 @@ impl About {
     }
 
     /// Lets time pass for the local ledger.
-    pub(super) fn tick_local(&self, desk: &mut Desk, now: Millis, after: &mut After) {
+    pub(super) fn tick_local(desk: &mut Desk, now: Millis, after: &mut After) {
         if desk.local_due().is_none_or(|due| due > now) {
             return;
         }
@@ -149,7 +153,7 @@ impl About {
         }
     }
 
-    /// What an outage does to those who are in the store's line.
+    /// What an outage does to those who are in the store's line, and to those who wait for an outcome.
     pub(super) fn end_long_outage(
         &self,
         desk: &mut Desk,
@@ -157,7 +161,8 @@ impl About {
         session_timeout: Millis,
         after: &mut After,
     ) {
-        let Some(down) = &desk.down else { return };
+        let Some(down) = desk.down.as_mut().filter(|down| down.look_at <= now) else { return };
+        down.look_at = now.saturating_add(LOOK);
         let lasted = now.saturating_sub(down.since);
         let Desk { tickets, book, .. } = desk;
         let due = tickets.iter().filter(|(number, ticket)| {
@@ -174,6 +179,7 @@ impl About {
             ticket.stage == Stage::Waits && !ticket.local && lasted >= patience
         });
         let due: Vec<u64> = due.map(|(number, _)| *number).collect();
+        self.fail_replies(desk, now, self.sharing.store_timeout, after);
         for number in due {
             self.unreachable(desk, number, now, after);
         }

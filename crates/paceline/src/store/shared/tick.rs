@@ -29,7 +29,7 @@ impl Duty for Life {
             about.end_time_outs(desk, now, after);
             about.end_unanswered(desk, now, after);
             about.end_long_outage(desk, now, session_timeout, after);
-            about.tick_local(desk, now, after);
+            About::tick_local(desk, now, after);
             about.end_leases(desk, now, after);
             for number in desk.book.line.long_waiting(now) {
                 about.look_at_long_wait(desk, number, now, after);
@@ -75,10 +75,6 @@ impl About {
             }
             desk.unanswered.remove(&(by, number));
             self.unreachable(desk, number, now, after);
-        }
-        let patience = self.sharing.store_timeout;
-        if desk.down.as_ref().is_some_and(|down| down.since.saturating_add(patience) <= now) {
-            self.fail_replies(desk, now, patience, after);
         }
     }
 

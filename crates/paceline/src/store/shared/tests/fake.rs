@@ -282,6 +282,15 @@ impl Server {
                 int(limit.came_back),
             ])
         };
+        let lane = |lane: &paceline_core::LaneView| {
+            list([
+                lane.name.as_deref().map_or(Value::None, Value::from),
+                Value::Int(lane.waiting.cast_signed()),
+                self.figures(&lane.demand),
+                lane.oldest.map_or(Value::None, millis),
+                Value::Int(lane.granted.cast_signed()),
+            ])
+        };
         let resource = |resource: &paceline_core::ResourceView| {
             list([
                 Value::from(&*resource.name),
@@ -289,7 +298,7 @@ impl Server {
                 Value::Int(resource.waiting.cast_signed()),
                 Value::Int(resource.in_flight.cast_signed()),
                 Value::None,
-                list([]),
+                list(resource.lanes.iter().map(lane)),
             ])
         };
         let limits = list(snapshot.limits.iter().map(limit));

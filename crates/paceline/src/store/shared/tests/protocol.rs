@@ -215,3 +215,13 @@ fn a_leaked_permit_is_ended_at_its_lease() {
     until(&mut events, |event| matches!(event, Event::LeaseEnded { .. }));
     resource.acquire(Demand::new()).wait().unwrap().give_back().wait().unwrap();
 }
+
+#[test]
+fn a_wait_that_is_expected_to_be_too_long_is_refused() {
+    let (fake, clock): (Arc<Fake>, _) = (Arc::default(), clock());
+    let (_limiter, resource) = open(&fake, &clock, bucket(1_000, 60_000));
+    resource.acquire(Demand::tokens(1_000)).wait().unwrap().settle(Usage::new()).wait().unwrap();
+    let error = resource.acquire(Demand::tokens(500)).max_expected_wait(secs(10)).wait().unwrap_err();
+    assert!(matches!(error, Error::ExpectedWait { .. } | Error::TooLate(_)), "{error}");
+    assert_eq!(resource.snapshot().wait().unwrap().resource.waiting, 0);
+}
