@@ -1,5 +1,6 @@
 //! Callers on a Redis server, as they are on memory.
 #![cfg(feature = "redis")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it fails")]
 
 mod common;
 
