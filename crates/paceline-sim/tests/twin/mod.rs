@@ -9,6 +9,7 @@
 )]
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "numbers below 2^53")]
 
+pub mod client;
 pub mod compare;
 pub mod msgpack;
 pub mod served;
@@ -111,14 +112,7 @@ impl<S: Server> Subject for Twin<S> {
     }
 
     fn dump(&mut self) -> Option<String> {
-        match self.eval(0, &[Asked::Dump]).0.outcomes.pop() {
-            Some(Said::Dumped(text)) => {
-                let mut lines: Vec<&str> = text.lines().collect();
-                lines.sort_unstable();
-                Some(lines.join("\n"))
-            }
-            other => panic!("not a dump: {other:?}"),
-        }
+        Some(dump(&mut self.server))
     }
 }
 
@@ -128,6 +122,20 @@ impl<S: Server> Twin<S> {
             return rehearse(configuration).map(Answer::Invalid);
         }
         (!self.is_known(ask)).then_some(Answer::Refused(Refusal::NoResource))
+    }
+}
+
+/// The whole state of a ledger as text.
+pub fn dump<S: Server>(server: &mut S) -> String {
+    let header = Header { fresh: "0123456789abcdef", on_lost: "elapsed", now: Some(0), ..Header::default() };
+    let reply = wire::read_reply(&server.eval(&wire::write_batch(&header, &[Asked::Dump]))).unwrap();
+    match &reply.outcomes[..] {
+        [Said::Dumped(text)] => {
+            let mut lines: Vec<&str> = text.lines().collect();
+            lines.sort_unstable();
+            lines.join("\n")
+        }
+        other => panic!("not a dump: {other:?}"),
     }
 }
 

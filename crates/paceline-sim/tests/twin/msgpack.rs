@@ -64,7 +64,8 @@ fn write_table(bytes: &mut Vec<u8>, table: &Table) {
 }
 
 fn read(lua: &Lua, bytes: &mut &[u8]) -> Result<Value> {
-    let marker = Marker::from_u8(*bytes.first().ok_or_else(|| mlua::Error::runtime("Missing bytes in input."))?);
+    let marker =
+        Marker::from_u8(*bytes.first().ok_or_else(|| mlua::Error::runtime("Missing bytes in input."))?);
     Ok(match marker {
         Marker::Null => {
             decode::read_nil(bytes).unwrap();
@@ -95,7 +96,9 @@ fn read(lua: &Lua, bytes: &mut &[u8]) -> Result<Value> {
             }
             Value::Table(table)
         }
-        Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => return Err(mlua::Error::runtime("Bad data format in input.")),
+        Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => {
+            return Err(mlua::Error::runtime("Bad data format in input."));
+        }
         _ => Value::Number(decode::read_int::<i64, _>(bytes).unwrap() as f64),
     })
 }
