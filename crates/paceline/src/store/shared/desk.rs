@@ -188,6 +188,11 @@ impl Desk {
                 || self.permits.values().any(|held| !held.local))
     }
 
+    /// Whether something is to be cancelled: that is done in the session which asked for it.
+    fn cancels(&self) -> bool {
+        self.queue.iter().any(|job| matches!(job.what, What::Cancel(_)))
+    }
+
     /// Forgets an undecided ticket.
     pub(super) fn forget(&mut self, number: u64) -> Option<Ticket> {
         let ticket = self.tickets.remove(&number)?;
@@ -253,7 +258,7 @@ impl Desk {
             return None;
         }
         let silent = now.saturating_sub(self.session.last_sent) >= frame.time_out / 2;
-        if self.session.id.is_none() || silent && !self.is_needed() {
+        if self.session.id.is_none() || silent && !self.is_needed() && !self.cancels() {
             self.open_session();
         }
         self.report_local(now);

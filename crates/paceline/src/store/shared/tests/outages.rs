@@ -50,6 +50,20 @@ fn callers_are_allowed_where_that_is_chosen() {
 }
 
 #[test]
+fn what_was_asked_for_in_an_outage_and_allowed_is_not_kept_when_it_is_over() {
+    let (fake, clock, limiter, resource) = down(OnStoreFailure::Allow);
+    fake.set_down(false);
+    resource.acquire(Demand::tokens(1)).wait().unwrap().give_back().wait().unwrap();
+    fake.set_down(true);
+    ask(&clock, &limiter, &resource, 800).unwrap().settle(Usage::tokens(5)).wait().unwrap();
+    let mut events = limiter.events();
+    fake.set_down(false);
+    until(&mut events, |event| matches!(event, Event::StoreBack { .. }));
+    resource.acquire(Demand::tokens(1_000)).wait().unwrap().give_back().wait().unwrap();
+    assert_eq!(resource.snapshot().wait().unwrap().resource.in_flight, 0);
+}
+
+#[test]
 fn callers_are_granted_this_process_share_and_it_is_reported() {
     let (fake, clock, limiter, resource) = down(OnStoreFailure::Local);
     let permit = ask(&clock, &limiter, &resource, 700).unwrap();
