@@ -17,7 +17,7 @@ pub use out::write_value;
 pub use outcome::{Answer, Explained, LaneRow, LimitRow, PermitRow, ResourceRow, Value, View, read_value};
 pub use reader::WireError;
 pub use reply::{Decided, Entry, Push, Reply, Status, read_push, read_reply};
-pub use twin::TWIN;
+pub use twin::{LIBRARY, TWIN};
 
 /// The version of what is said here.
 pub const VERSION: u64 = 1;

@@ -91,12 +91,41 @@ impl Carrier {
         if open.wire.is_cluster() {
             self.learn_run_id(&open, ledger).await?;
         }
+        if !open.wire.is_cluster()
+            && let Some(answer) = self.call_function(&open, &keys, batch).await
+        {
+            return answer;
+        }
         match self.send(&open, &self.twin.call(&keys, batch)).await {
             Err(Failure { kind: Kind::NoScript, .. }) => {
                 self.send(&open, &self.twin.bring(&keys, batch)).await
             }
             answer => answer,
         }
+    }
+
+    /// Calls the function of our library, loaded if need be; `None` where there can be none.
+    async fn call_function(
+        &self,
+        open: &Arc<Open>,
+        keys: &[String],
+        batch: &[u8],
+    ) -> Option<Result<Vec<u8>, Failure>> {
+        let call = self.twin.function(keys, batch)?;
+        let failure = match self.send(open, &call).await {
+            Err(failure) if failure.kind != Kind::Passing => failure,
+            answer => return Some(answer),
+        };
+        if failure.kind == Kind::NoScript {
+            match self.send(open, &self.twin.load()?).await {
+                Ok(_) => return Some(self.send(open, &call).await),
+                Err(failure) if failure.kind == Kind::Passing => return Some(Err(failure)),
+                Err(_) => {}
+            }
+        }
+        // The server is older than libraries, or the user may not use them: the script does the same.
+        self.twin.without_library();
+        None
     }
 
     pub(super) async fn listen(&self, channel: &str, sink: PushSink) -> Result<(), Failure> {

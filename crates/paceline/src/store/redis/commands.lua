@@ -23,7 +23,7 @@ function L.fits(r, lane, demand, within)
 end
 
 function commands.acquire(session, number, resource, lane, demand, within, head_start, wait, why)
-  local s = L.session_at(session)
+  local s = sessions[session] or L.session_at(session)
   local ticket = L.ticket_key(session, number)
   if not s or s.dead or number <= s.highest then
     if M.waits > 0 then L.walk() end
@@ -57,13 +57,16 @@ function L.end_hold(ticket, usage)
   r.in_flight, r.changed = r.in_flight - 1, true
   local entries = t[8]
   for at = 1, #entries, 4 do
-    local l = L.limit_at(entries[at])
+    local l = limits[entries[at]] or L.limit_at(entries[at])
     if l.known then
       local metric = l.metric
       local reserved, extra = t[5][metric] or 0, t[6] and t[6][metric] or 0
-      L.bring(l)
-      local back, more_used = L.settle_share(l, entries[at + 1], entries[at + 2], entries[at + 3], reserved, extra,
-        usage and (usage[metric] or reserved + extra) or 0)
+      local used = usage and (usage[metric] or reserved + extra) or 0
+      local back, more_used = 0, 0
+      if l.clock ~= clock or l.wall ~= wall then L.bring(l) end
+      if used ~= reserved or extra ~= 0 or l.concurrency or l.until_settled then -- else nothing moves
+        back, more_used = L.settle_share(l, entries[at + 1], entries[at + 2], entries[at + 3], reserved, extra, used)
+      end
       if back > (returned[metric] or 0) then returned[metric] = back end
       if more_used > (charged[metric] or 0) then charged[metric] = more_used end
     end

@@ -228,6 +228,19 @@ function L.wins(in_force, digest, revision)
   return true
 end
 
+-- Whether listed boundaries reach further than those in force: a list is told anew every now and then.
+function L.has_later_boundaries(specs)
+  local numbers
+  for _, spec in ipairs(specs) do
+    if spec.instants then
+      numbers = numbers or L.limit_numbers()
+      local said = numbers[spec.id] and L.spec_of(numbers[spec.id])
+      if said and said.instants and said.instants[#said.instants] < spec.instants[#spec.instants] then return true end
+    end
+  end
+  return false
+end
+
 function commands.configure(limit_specs, resource_specs, removed, revision, digests, session)
   local config = { limits = limit_specs, resources = resource_specs, removed = removed, gone = {} }
   if not revision then return L.take_over(config) or "done" end
@@ -249,7 +262,7 @@ function commands.configure(limit_specs, resource_specs, removed, revision, dige
     end
   end
   L.by_name(differs)
-  if #differs == 0 and #removed == 0 then return { "configured", true, {} } end
+  if #differs == 0 and #removed == 0 and not L.has_later_boundaries(limit_specs) then return { "configured", true, {} } end
   if not mine then
     local others = {}
     for _, name in ipairs(differs) do if rows[name] then insert(others, name) end end

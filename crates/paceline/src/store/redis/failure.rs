@@ -160,6 +160,13 @@ fn response(error: &RedisError) -> Failure {
         return Failure::lasting("the server has no password and the URL names one; leave it out")
             .disconnecting();
     }
+    if says("function not found") {
+        return Failure {
+            kind: Kind::NoScript,
+            message: "the server does not keep our library; something flushes its functions".to_owned(),
+            disconnects: false,
+        };
+    }
     if says("unknown command") {
         return Failure::lasting(format!(
             "the server lacks a command ({detail}); Redis 6.2 or later is needed"

@@ -2,11 +2,11 @@
 -- The line: tickets in their lanes, the walk over the lanes' heads, and what is set aside for those that wait.
 -- A ticket that waits: { 1, key of its lane, resource, lane that the caller named, demand, place, since }.
 -- A permit: { 2, owner, resource, lane that the caller named, reserved, extra, since, { limit, generation, at, flags, .. } }.
-local standings = {} -- what the configuration says of each lane
-local aside = {} -- what is set aside on each limit in this walk
+local standings -- what the configuration says of each lane
+local aside -- what is set aside on each limit in this walk
 
 local LANES, LATEST, OTHER = 256, 2 ^ 52, "other"
-local queues = {} -- what is known of each lane's queue: its first places and ticket keys, in order
+local queues -- what is known of each lane's queue: its first places and ticket keys, in order
 
 function L.matches(pattern, name)
   if sub(pattern, -1) == "*" then return sub(name, 1, #pattern - 1) == sub(pattern, 1, -2) end
@@ -93,14 +93,14 @@ function L.fit(draws, demand)
     local l = d.limit
     local wanted = not l.shadow and demand[l.metric] or 0
     if wanted > 0 then
-      L.bring(l)
+      if l.clock ~= clock or l.wall ~= wall then L.bring(l) end
       if wanted > l.most then return { "impossible", l.id, wanted, l.most } end
-      if L.pause_left(l) > 0 then
+      if l.pause and L.pause_left(l) > 0 then
         local refusal = L.paused(l)
         if refusal then return refusal end
         covered = false
       end
-      if L.left(l) - (aside[l.number] or 0) < wanted then covered = false end
+      if (l.level or L.meter_left(l)) - l.held - (aside[l.number] or 0) < wanted then covered = false end
     end
   end
   return covered
@@ -116,15 +116,20 @@ end
 
 -- Gives a ticket its permit: all limits are charged at once, and the lane's virtual time moves on.
 function L.grant(ticket, r, key, lane, named, demand)
-  local entries, cost = {}, 0
+  local entries, cost, last = {}, 0, 0
   for _, d in ipairs(L.draws_of(r, named)) do
     local l = d.limit
-    L.bring(l)
-    local amount = demand[l.metric] or 0
-    if d.weighs then cost = max(cost, amount * l.unit) end
-    local at, flags, last = 0, 0, #entries
-    at, flags = L.reserve(l, amount)
+    if l.clock ~= clock or l.wall ~= wall then L.bring(l) end
+    local amount, at, flags = demand[l.metric] or 0, l.fills, 0
+    if d.weighs and amount * l.unit > cost then cost = amount * l.unit end
+    if at and not l.until_settled then -- a bucket, as `charge` does it
+      l.level, l.changed = l.level - amount, true
+      if l.level < -BOUND then l.level = -BOUND end
+    else
+      at, flags = L.reserve(l, amount)
+    end
     entries[last + 1], entries[last + 2], entries[last + 3], entries[last + 4] = l.number, l.generation, at, flags
+    last = last + 4
   end
   L.weigh(key, lane, cost)
   r.in_flight, r.changed = r.in_flight + 1, true

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::carrier::Carrier;
 use super::connect::{Target, Timing};
 use super::failure::Failure;
-use super::script::{self, Twin};
+use super::script::{self, Program, Twin};
 use super::url::Address;
 use crate::store::shared::link::{Link, LinkError, PushSink};
 use crate::sync::lock;
@@ -18,7 +18,7 @@ pub(super) struct RedisLink {
     url: String,
     prefix: String,
     timing: Timing,
-    script: &'static str,
+    program: Program,
     kept: Mutex<Kept>,
 }
 
@@ -65,12 +65,12 @@ impl RedisLink {
         origin: Origin,
         prefix: &str,
         timing: Timing,
-        script: &'static str,
+        program: impl Into<Program>,
     ) -> Result<Self, &'static str> {
-        let (url, prefix) = (origin.url(), prefix.to_owned());
-        let carrier = Carrier::new(origin.target()?, prefix.clone(), timing, Twin::new(script));
+        let (url, prefix, program) = (origin.url(), prefix.to_owned(), program.into());
+        let carrier = Carrier::new(origin.target()?, prefix.clone(), timing, Twin::new(program));
         let kept = Mutex::new(Kept { process: std::process::id(), carrier });
-        Ok(Self { origin, url, prefix, timing, script, kept })
+        Ok(Self { origin, url, prefix, timing, program, kept })
     }
 
     /// Returns what carries batches in this process.
@@ -79,7 +79,7 @@ impl RedisLink {
         let mut kept = lock(&self.kept);
         if kept.process != process {
             let target = self.origin.target().map_err(Failure::lasting)?;
-            let carrier = Carrier::new(target, self.prefix.clone(), self.timing, Twin::new(self.script));
+            let carrier = Carrier::new(target, self.prefix.clone(), self.timing, Twin::new(self.program));
             let parents = std::mem::replace(&mut *kept, Kept { process, carrier });
             // It belongs to a runtime of the parent: whatever it did at its end would be done to the parent.
             std::mem::forget(parents);

@@ -16,10 +16,10 @@ mod tests;
 use std::sync::Arc;
 
 use super::shared::link::Link;
-use crate::wire::TWIN;
+use crate::wire::{LIBRARY, TWIN};
 use connect::Timing;
 use link::{Origin, RedisLink};
-use script::fault_of_name;
+use script::{Program, fault_of_name};
 
 pub(crate) use open::{open, open_client};
 
@@ -28,7 +28,7 @@ fn make(origin: Origin, prefix: &str, timing: Timing) -> Result<Arc<dyn Link>, &
     if fault_of_name(prefix).is_some() {
         return Err("the key prefix has a brace, a space or a control character, or more than 256 bytes");
     }
-    Ok(Arc::new(RedisLink::new(origin, prefix, timing, TWIN)?))
+    Ok(Arc::new(RedisLink::new(origin, prefix, timing, Program { script: TWIN, library: Some(LIBRARY) })?))
 }
 
 /// Returns what a client connects to, without its password.

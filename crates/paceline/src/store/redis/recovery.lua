@@ -1,7 +1,6 @@
 
 -- Recovery: what was lost is not granted twice. Made only by a call that has lost something, or tells what it knows.
-local session, n, seen, epoch, seq, promised, time_out, inbox, sharded, run_id, fresh, on_lost, told_now, asked =
-  unpack(cmsgpack.unpack(ARGV[1]), 2, 15)
+local session, n, seen, epoch, seq, promised, time_out, inbox, sharded, run_id, fresh, on_lost, told_now, asked -- the batch
 
 function L.epoch_number(text) return tonumber(text:match("^(%d+)-") or 0) end
 

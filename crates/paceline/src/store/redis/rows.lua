@@ -1,12 +1,13 @@
 -- The twin of paceline-core's ledger, for Redis and Valkey: the same commands, the same answers, the same state.
 -- Rows: what is read of the five keys, and what is written back, once, at the end.
-local LEDGER, SESSIONS, TICKETS, LINE, OWNERS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local LEDGER, SESSIONS, TICKETS, LINE, OWNERS
 local floor, min, max, NEVER = math.floor, math.min, math.max, math.huge
 local format, byte, sub = string.format, string.byte, string.sub
-local insert, call, pack, values = table.insert, redis.call, cmsgpack.pack, cmsgpack.unpack
+local insert, pack, values = table.insert, cmsgpack.pack, cmsgpack.unpack
+local call -- of the server: there is none while a library is loaded
 
--- Everything that this script can do. What a call seldom needs is in groups, each made when the first of it is missed: to
--- make a function at every call costs as much as to use it.
+-- Everything that this script can do. What a call seldom needs is in groups, each made when the first of it is missed: where
+-- the server keeps no library, functions are made anew at every call, and to make one costs as much as to use it.
 local group, groups = {}, { "line", "commands", "meters", "configure", "views", "recovery" }
 
 local function made_when_missed(name)
@@ -24,11 +25,11 @@ local L, commands, views = made_when_missed("function"), made_when_missed("comma
 local M -- the row of the ledger itself
 local clock, wall -- the ledger's own clock, and the store's, at this step
 local grants_left, looks_left, more -- how much this step may still do, and whether it left something undone
-local limits, resources, lanes, tickets, sessions = {}, {}, {}, {}, {} -- rows read so far; false: there is none
+local limits, resources, lanes, tickets, sessions -- rows read so far; false: there is none
 local waiting -- the keys of the lanes in which somebody waits
-local written = {} -- rows to be written or removed: hash -> field -> value, or false
-local line_adds, line_removes, owner_adds, owner_removes = {}, {}, {}, {}
-local decisions = {} -- on tickets that waited, oldest first
+local written -- rows to be written or removed: hash -> field -> value, or false
+local line_adds, line_removes, owner_adds, owner_removes
+local decisions -- on tickets that waited, oldest first
 
 -- A row as it is, or as it is to be written.
 function L.row_of(hash, field)

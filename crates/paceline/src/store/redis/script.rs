@@ -1,19 +1,77 @@
 //! The ledger's twin, as a script of the server.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use ::redis::{Cmd, Script, cmd};
 
 /// The ledger's five keys, in their order.
 const KEYS: [&str; 5] = ["ledger", "sessions", "tickets", "line", "owners"];
 
+/// What a server runs: a script, and the same as a library, if it is one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Program {
+    pub(super) script: &'static str,
+    pub(super) library: Option<&'static str>,
+}
+
+impl From<&'static str> for Program {
+    fn from(script: &'static str) -> Self {
+        Self { script, library: None }
+    }
+}
+
 /// The script, and the digest by which a server knows it.
 pub(super) struct Twin {
     source: &'static str,
     digest: String,
+    library: Option<Library>,
+}
+
+/// The script as a library of functions, which servers from version 7 on keep ready.
+struct Library {
+    name: String,
+    text: String,
+    /// This server, or its user's rights, have no libraries.
+    refused: AtomicBool,
+}
+
+impl Library {
+    fn new(text: &str, digest: &str) -> Self {
+        let name = format!("paceline_{}", digest.get(..16).unwrap_or(digest));
+        let text = format!("#!lua name={name}\n{text}redis.register_function('{name}', answer)\n");
+        Self { name, text, refused: AtomicBool::new(false) }
+    }
 }
 
 impl Twin {
-    pub(super) fn new(source: &'static str) -> Self {
-        Self { source, digest: Script::new(source).get_hash().to_owned() }
+    pub(super) fn new(program: Program) -> Self {
+        let source = program.script;
+        let digest = Script::new(source).get_hash().to_owned();
+        let library = program.library.map(|text| Library::new(text, &digest));
+        Self { source, digest, library }
+    }
+
+    fn library(&self) -> Option<&Library> {
+        self.library.as_ref().filter(|library| !library.refused.load(Ordering::Relaxed))
+    }
+
+    /// A call of the function that the server keeps, unless it keeps none.
+    pub(super) fn function(&self, keys: &[String], batch: &[u8]) -> Option<Cmd> {
+        Some(complete(cmd("FCALL"), &self.library()?.name, keys, batch))
+    }
+
+    /// Makes the server keep the library.
+    pub(super) fn load(&self) -> Option<Cmd> {
+        let mut load = cmd("FUNCTION");
+        load.arg("LOAD").arg("REPLACE").arg(&self.library()?.text);
+        Some(load)
+    }
+
+    /// Takes note that this server keeps no libraries.
+    pub(super) fn without_library(&self) {
+        if let Some(library) = &self.library {
+            library.refused.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A call of the script that the server keeps.

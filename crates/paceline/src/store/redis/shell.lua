@@ -1,7 +1,6 @@
 
 -- The shell: one call is one batch of a session, or of nobody. What was lost is noticed here, and recovered.
 local LOOKING = { view = true, explain = true, permits = true, status = true, dump = true }
-local PUBLISH = sharded and "SPUBLISH" or "PUBLISH"
 
 -- Begins a step: time passes, what is overdue is marked, and some of what was marked is done.
 function L.begin(now)
@@ -27,8 +26,8 @@ end
 
 function L.carry_out(command)
   local name, a, b, c, d, e, f, g, h, i = unpack(command, 1, 10)
-  if LOOKING[name] then return views[name](a, b, c) end
   if name == "acquire" then return commands.acquire(a or session, b, c, d, e, f, g, h, i) end
+  if LOOKING[name] then return views[name](a, b, c) end
   local outcome
   if name == "settle" or name == "cancel" or name == "amend" or name == "transfer" or name == "close" then
     outcome = commands[name](a or session, b, c, d)
@@ -47,10 +46,9 @@ function L.fetch()
   for _, command in ipairs(asked) do
     local kind = command[1]
     if kind == "acquire" then
-      insert(keys, L.ticket_key(command[2] or session, command[3]))
-      local resource, key = command[4], L.lane_key(command[4], command[5])
+      local resource, key = command[4], "n" .. L.lane_key(command[4], command[5])
       if not named[resource] then named[resource] = true; insert(fields, "r" .. resource); insert(fields, "q" .. resource) end
-      if not named["\0" .. key] then named["\0" .. key] = true; insert(fields, "n" .. key) end
+      if not named[key] then named[key] = true; insert(fields, key) end
     elseif kind == "settle" or kind == "cancel" or kind == "amend" then
       insert(keys, L.ticket_key(command[2] or session, command[3]))
     end
@@ -72,7 +70,10 @@ function L.fetch()
     for number, key in ipairs(keys) do
       local t = found[number] and { values(found[number]) }
       tickets[key] = t
-      if t and t[1] == 2 then for entry = 1, #t[8], 4 do insert(numbers, t[8][entry]) end end
+      local entries = t and t[1] == 2 and t[8] or {}
+      for entry = 1, #entries, 4 do
+        if not named[entries[entry]] then named[entries[entry]] = true; insert(numbers, entries[entry]) end
+      end
     end
     L.read_limits(numbers)
   end
@@ -171,7 +172,7 @@ function L.keep_alive()
   end
   M.kept_until = keep < NEVER and wall + keep or 2 ^ 52
   return function()
-    for _, key in ipairs(KEYS) do
+    for _, key in ipairs({ LEDGER, SESSIONS, TICKETS, LINE, OWNERS }) do
       if keep < NEVER then call("PEXPIREAT", key, format("%.0f", M.kept_until)) else call("PERSIST", key) end
     end
   end
@@ -281,9 +282,19 @@ function L.run()
   if expire_keys then expire_keys() end
   for id, push in pairs(pushes) do
     local to = L.session_at(id)
-    if to and to.inbox ~= "" then call(PUBLISH, to.inbox, pack({ id, M.epoch, push[1], push[2] })) end
+    if to and to.inbox ~= "" then call(sharded and "SPUBLISH" or "PUBLISH", to.inbox, pack({ id, M.epoch, push[1], push[2] })) end
   end
   return reply
 end
 
-return L.run()
+-- Answers one call, of which nothing is left for the next.
+function L.serve(keys, arguments)
+  LEDGER, SESSIONS, TICKETS, LINE, OWNERS = unpack(keys, 1, 5)
+  call, M, clock, wall, waiting = redis.call, nil, nil, nil, nil
+  limits, resources, lanes, tickets, sessions, written, decisions = {}, {}, {}, {}, {}, {}, {}
+  line_adds, line_removes, owner_adds, owner_removes, standings, aside, queues = {}, {}, {}, {}, {}, {}, {}
+  local _
+  _, session, n, seen, epoch, seq, promised, time_out, inbox, sharded, run_id, fresh, on_lost, told_now, asked =
+    unpack(values(arguments[1]), 1, 15)
+  return L.run()
+end

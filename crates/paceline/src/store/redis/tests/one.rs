@@ -3,10 +3,12 @@
 use paceline_testkit::{Redis, RedisServer};
 
 use super::{ECHO, LEDGER, PREFIX, PUBLISH, TIMING, call, call_until_answered, link, listen, told_at_once};
-use crate::store::redis::link::Origin;
+use crate::store::redis::link::{Origin, RedisLink};
 use crate::store::redis::make;
+use crate::store::redis::script::Program;
 use crate::store::redis::url::Address;
 use crate::store::shared::link::Link;
+use crate::wire::{self, LIBRARY, TWIN};
 
 #[tokio::test]
 async fn the_script_is_brought_along_when_the_server_does_not_keep_it() {
@@ -117,4 +119,29 @@ fn a_runtime_that_ended_leaves_no_connection_behind() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         assert_eq!(runtime.block_on(call(&link, batch)).unwrap(), batch);
     }
+}
+
+#[tokio::test]
+async fn a_library_is_loaded_where_it_can_be_and_the_script_used_where_not() {
+    let server = RedisServer::start();
+    server.cli(&["ACL", "SETUSER", "old", "on", ">olds", "~*", "&*", "+@all", "-function", "-fcall"]);
+    let program = Program { script: TWIN, library: Some(LIBRARY) };
+    let calls =
+        |name: &str| server.cli(&["INFO", "commandstats"]).text().contains(&format!("cmdstat_{name}:calls"));
+    let header = wire::Header { fresh: "00", on_lost: "elapsed", ..wire::Header::default() };
+    let view = wire::write_batch(&header, &[wire::Ask::View]);
+    let open = |url: &str| {
+        RedisLink::new(Origin::Url(Box::new(Address::parse(url).unwrap())), PREFIX, TIMING, program).unwrap()
+    };
+    let old = open(&format!("redis://old:olds@127.0.0.1:{}", server.port()));
+    let reply = old.call("m", view.clone()).await.unwrap();
+    assert_eq!(wire::read_reply(&reply).unwrap().status, wire::Status::Ok);
+    assert!(calls("eval") && !calls("function|load"));
+    let new = open(&server.url());
+    for _ in 0..2 {
+        new.call("m", view.clone()).await.unwrap();
+        server.cli(&["FUNCTION", "FLUSH"]);
+    }
+    new.call("m", view.clone()).await.unwrap();
+    assert!(calls("fcall") && calls("function|load"));
 }
