@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every check and every test. Needs a Rust toolchain (see rust-version in Cargo.toml), a C compiler for one
 # dependency, and redis-server, which it installs where it may; says what is missing. `./test.sh long` adds the long runs
-# of the exam.
+# of the exam, and three minutes of faults at random.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -29,6 +29,7 @@ have=$(redis-server --version | sed -n 's/.* v=\([0-9.]*\).*/\1/p')
 
 if [ "${1:-}" = long ]; then
     export PACELINE_EXAM_STEPS="${PACELINE_EXAM_STEPS:-400000}"
+    export PACELINE_SOAK_S="${PACELINE_SOAK_S:-180}"
 fi
 
 if cargo fmt --version >/dev/null 2>&1; then
