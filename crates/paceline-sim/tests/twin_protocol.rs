@@ -365,6 +365,70 @@ fn what_is_looked_at_stays_as_it_is() {
         Ask::Status,
     ];
     let reply = wire::read_reply(&server.eval(&wire::write_batch(&header, &looks))).unwrap();
-    assert!(matches!(&reply.outcomes[2], Answer::Permitted(permits) if permits.len() == 2), "{reply:?}");
+    assert!(
+        matches!(&reply.outcomes[2], Answer::Permitted(permits, false) if permits.len() == 2),
+        "{reply:?}"
+    );
     assert_eq!(twin::dump(&mut server), dump);
+}
+
+#[test]
+fn a_look_at_what_is_lost_leaves_it_to_be_noticed() {
+    let mut server = Embedded::new();
+    let mut client = open(&mut server, 1, START);
+    server.flush();
+    assert_eq!(left(&mut server, START), []);
+    assert_eq!(client.say(&mut server, START, &[ask(1)]).status, Status::Lost);
+}
+
+#[test]
+fn a_ticket_that_waited_longer_than_a_permit_was_out_is_asked_for_again_after_a_loss() {
+    let mut server = Embedded::new();
+    let mut client = open(&mut server, 1, START);
+    client.say(
+        &mut server,
+        START,
+        &[of(1, &[("requests", 100)]), ask(2), of(3, &[("concurrent_requests", 1)])],
+    );
+    server.flush();
+    let lost = client.say(&mut server, START + 1, &[]);
+    client.begin_again(&lost);
+    let restore = |number| Ask::Restore {
+        number,
+        resource: "m",
+        lane: None,
+        reserved: &[("requests", 1)],
+        extra: &[],
+        age: 0,
+    };
+    let config = Config::new(limits(), "d1", 0);
+    client.say(&mut server, START + 1, &[config.ask(), restore(1), restore(3), Ask::Recovered]);
+    assert_eq!(*only(&client.say(&mut server, START + 1, &[ask(2)])), Answer::Queued { ahead: 0 });
+}
+
+#[test]
+fn a_permit_is_found_by_its_id_also_where_it_was_handed_over() {
+    let mut server = Embedded::new();
+    let mut client = open(&mut server, 1, START);
+    let hand = Ask::Transfer { session: None, number: 1, to: SessionId(9), time_out: Some(MINUTE) };
+    client.say(&mut server, START, &[ask(1), ask(2), ask(3), hand]);
+    let found = |session: Option<u128>, number, most| {
+        let session = session.map(SessionId);
+        Ask::Permits { session, number, most }
+    };
+    let reply = client.say(
+        &mut server,
+        START,
+        &[found(Some(1), 1, 1), found(Some(9), 0, 5), found(None, 0, 2), found(None, 2, 2)],
+    );
+    let rows = |at: usize| match &reply.outcomes[at] {
+        Answer::Permitted(rows, more) => {
+            (rows.iter().map(|row| (row.id.number, row.owner.0)).collect::<Vec<_>>(), *more)
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(rows(0).0, [(1, 9)], "by its id");
+    assert_eq!(rows(1), (vec![(1, 9)], false), "by its owner");
+    assert_eq!(rows(2), (vec![(2, 1)], true), "the first two rows, of which one waits");
+    assert_eq!(rows(3), (vec![(1, 9)], false));
 }

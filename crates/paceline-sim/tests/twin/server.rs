@@ -152,9 +152,11 @@ impl Rows {
             "ZCARD" => int(self.sets.get(&key).map_or(0, BTreeSet::len)),
             "ZLEXCOUNT" => int(self.between(&key, &rest[1], &rest[2]).count()),
             "ZRANGEBYLEX" => {
-                let most =
-                    rest.get(5).map_or(usize::MAX, |most| String::from_utf8_lossy(most).parse().unwrap());
-                list(lua, self.between(&key, &rest[1], &rest[2]).take(most))
+                let number = |at: usize| {
+                    rest.get(at).map(|text| String::from_utf8_lossy(text).parse::<usize>().unwrap())
+                };
+                let between = self.between(&key, &rest[1], &rest[2]);
+                list(lua, between.skip(number(4).unwrap_or(0)).take(number(5).unwrap_or(usize::MAX)))
             }
             "DEL" => {
                 rest.iter().for_each(|key| {

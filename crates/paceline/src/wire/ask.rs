@@ -111,7 +111,8 @@ pub enum Ask<'a> {
     Explain { resource: &'a str, lane: Option<&'a str>, amounts: Figures<'a> },
     /// Asks for all limits and resources.
     View,
-    /// Asks for permits from an id on.
+    /// Asks for the permit of an id; for those of a session, where the number is 0; or for all after so many, where no
+    /// session is named.
     Permits { session: Option<SessionId>, number: u64, most: u64 },
     /// Asks how the ledger is.
     Status,

@@ -37,8 +37,8 @@ pub enum Answer {
     Unknown,
     /// All limits and resources.
     Viewed(View),
-    /// Permits that are out.
-    Permitted(Vec<PermitRow>),
+    /// Permits that are out, and whether there may be more.
+    Permitted(Vec<PermitRow>, bool),
     /// How the ledger is.
     Told(Value),
     /// The ledger as text.
@@ -190,7 +190,10 @@ impl Reader<'_> {
                 let (limits, resources) = (self.list(Self::limit_row)?, self.list(Self::resource_row)?);
                 Ok(Answer::Viewed(View { limits, resources }))
             }
-            "permitted" => self.list(Self::permit_row).map(Answer::Permitted),
+            "permitted" => {
+                let rows = self.list(Self::permit_row)?;
+                Ok(Answer::Permitted(rows, if values > 2 { self.flag()? } else { false }))
+            }
             "told" => self.value(16).map(Answer::Told),
             "dumped" => Ok(Answer::Dumped(self.text()?.to_owned())),
             _ => Err(WireError::Expected("an outcome")),

@@ -248,7 +248,10 @@ fn views_and_permits_are_read() {
     assert_eq!((view.limits[0].left, view.limits[0].came_back), (4, 77));
     assert_eq!(view.resources[0].lanes[0].demand, [("requests".into(), 2)]);
     let permit = list![raw(1), 2, raw(3), "gpt", false, 40, table(&[("requests", 1)])];
-    let Answer::Permitted(permits) = answered(list!["permitted", list![permit]]) else { panic!() };
+    let Answer::Permitted(permits, more) = answered(list!["permitted", list![permit], true]) else {
+        panic!()
+    };
+    assert!(more);
     assert_eq!((permits[0].id.number, permits[0].owner, permits[0].age), (2, SessionId(3), 40));
 }
 

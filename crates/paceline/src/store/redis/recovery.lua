@@ -51,7 +51,8 @@ end
 function commands.restore(number, resource, lane, reserved, extra, age)
   local ticket, r = L.ticket_key(session, number), L.resource_at(resource)
   local s = L.session_at(session)
-  s.highest, s.restated[format("%.0f", number)], s.changed = max(s.highest, number), true, true
+  -- It does not count as the highest: a ticket that waited longer may have a lower number, and is asked for again.
+  s.restated[format("%.0f", number)], s.changed = true, true
   local t = L.ticket_at(ticket)
   if not r then return { "refused", "no_resource" } end
   if t and t[1] == 2 then return "done" end
@@ -105,10 +106,14 @@ function commands.recovered()
   return "done"
 end
 
-function L.begin_ledger(now, after)
-  M = { epoch = after + 1 .. "-" .. fresh, seq = 0, run_id = run_id, clock = now, wall = now, arrivals = 0, generations = 0, virtual = 0, held_off = 0,
+function L.new_ledger(now, after)
+  return { epoch = after + 1 .. "-" .. fresh, seq = 0, run_id = run_id, clock = now, wall = now, arrivals = 0, generations = 0, virtual = 0, held_off = 0,
     kept_until = 0, keep = HOUR, next_expiry = NEVER, keeper = false, keeper_due = 0, lane_numbers = 0, limits = 0, waits = 0, dead = {}, sweep = false,
     time_outs = {}, alive = 0, restored = false, owed = false }
+end
+
+function L.begin_ledger(now, after)
+  M = L.new_ledger(now, after)
   call("DEL", LEDGER, SESSIONS, TICKETS, LINE, OWNERS)
   L.write(SESSIONS, "", M.epoch)
   L.write(TICKETS, "", M.epoch)

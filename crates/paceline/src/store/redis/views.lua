@@ -70,23 +70,32 @@ function views.explain(resource, lane, demand)
   return L.explain(resource, lane, demand)
 end
 
--- The permits of a session, or of all where none is named, from a number on.
+function L.view_hold(ticket, t)
+  local reserved = {}
+  for metric, amount in pairs(t[5]) do reserved[metric] = amount end
+  for metric, amount in pairs(t[6] or {}) do reserved[metric] = (reserved[metric] or 0) + amount end
+  local of, its = L.split(ticket)
+  return { of, its, t[2], t[3], t[4], max(0, clock - t[7]), reserved }
+end
+
+-- The permit of an id; those that a session owns, where the number is 0; or all, by owner, after so many, where no
+-- session is named. Returns as well whether there may be more.
 function views.permits(session, number, most)
   L.flush_owners()
-  local from = session and "[o" .. session .. (number > 0 and L.ticket_key(session, number) or "") or "[o"
-  local rows, seen = L.range(OWNERS, from, session and "[o" .. session .. LAST or "(p", most), {}
+  local seen, rows = {}, {}
+  if session and number > 0 then
+    rows[1] = ("o"):rep(17) .. L.ticket_key(session, number)
+  elseif session then
+    rows = L.belongings(session, most)
+  else
+    rows = call("ZRANGEBYLEX", OWNERS, "[o", "(p", "LIMIT", number, most)
+  end
   for _, row in ipairs(rows) do
     local ticket = sub(row, 18)
     local t = L.ticket_at(ticket)
-    if t and t[1] == 2 then
-      local reserved = {}
-      for metric, amount in pairs(t[5]) do reserved[metric] = amount end
-      for metric, amount in pairs(t[6] or {}) do reserved[metric] = (reserved[metric] or 0) + amount end
-      local of, its = L.split(ticket)
-      insert(seen, { of, its, t[2], t[3], t[4], max(0, clock - t[7]), reserved })
-    end
+    if t and t[1] == 2 then insert(seen, L.view_hold(ticket, t)) end
   end
-  return { "permitted", seen }
+  return { "permitted", seen, #rows == most and (not session or number == 0) }
 end
 
 function L.all_sessions()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use paceline_core::{Amounts, Command, Configuration, Ledger, Millis, Name, Target, TicketId};
+use paceline_core::{Amounts, Command, Configuration, Ledger, Millis, Name, SessionId, Target, TicketId};
 use tokio::sync::oneshot;
 
 use super::desk::Desk;
@@ -191,7 +191,7 @@ impl Desk {
             What::Recovered => put(out, &Ask::Recovered),
             What::View => put(out, &Ask::View),
             What::Permits { from, most } => {
-                let session = (*from != TicketId::default()).then_some(from.session);
+                let session = (from.session != SessionId::default()).then_some(from.session);
                 put(out, &Ask::Permits { session, number: from.number, most: *most });
             }
             What::Close => put(out, &Ask::Close { session: None }),

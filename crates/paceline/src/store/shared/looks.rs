@@ -74,14 +74,12 @@ impl Shared {
             let (mut all, mut from) = (Vec::new(), TicketId::default());
             loop {
                 let answer = life.raw(What::Permits { from, most: PAGE }).await?;
-                let Answer::Permitted(rows) = answer else { return Err(Error::Closed) };
-                let more = u64::try_from(rows.len()).unwrap_or(0) >= PAGE;
-                let last = rows.last().map(|row| row.id);
+                let Answer::Permitted(rows, more) = answer else { return Err(Error::Closed) };
                 all.extend(rows.into_iter().map(|row| about.info(row)));
-                match last.filter(|_| more) {
-                    Some(last) => from = TicketId { session: last.session, number: last.number + 1 },
-                    None => return Ok(all),
+                if !more {
+                    return Ok(all);
                 }
+                from.number += PAGE;
             }
         })
     }
@@ -98,7 +96,7 @@ impl Shared {
             // Only the resource's profile can read what its provider reported.
             let rows = life.raw(What::Permits { from: permit, most: 1 }).await?;
             let row = match rows {
-                Answer::Permitted(rows) => rows.into_iter().find(|row| row.id == permit),
+                Answer::Permitted(rows, _) => rows.into_iter().find(|row| row.id == permit),
                 _ => None,
             };
             let Some(row) = row else { return Err(Error::PermitOver(over)) };
