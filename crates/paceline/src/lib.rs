@@ -24,6 +24,10 @@
 //! one thread of the library's own, which starts when somebody has to wait and ends when nobody does.
 
 /// The README's examples run as tests.
+#[cfg(all(doctest, feature = "redis"))]
+#[doc = include_str!("../../../docs/redis.md")]
+struct RedisPage;
+
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
