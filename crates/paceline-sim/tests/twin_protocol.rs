@@ -432,3 +432,21 @@ fn a_permit_is_found_by_its_id_also_where_it_was_handed_over() {
     assert_eq!(rows(2), (vec![(2, 1)], true), "the first two rows, of which one waits");
     assert_eq!(rows(3), (vec![(1, 9)], false));
 }
+
+#[test]
+fn what_is_reported_of_a_long_bucket_is_not_taken_from_nothing() {
+    let mut server = Embedded::new();
+    let hour =
+        LimitSpec::new("tph", "tokens", 3_600, Algorithm::TokenBucket { window: 60 * MINUTE, burst: 3_600 });
+    let config = Config::new(vec![hour.member("m")], "d1", 0);
+    let mut client = Client::new(1);
+    client.say(&mut server, START, &[config.ask()]);
+    client.say(&mut server, START, &[of(1, &[("tokens", 1_800)])]);
+    server.flush();
+    let lost = client.say(&mut server, START + 1, &[]);
+    client.begin_again(&lost);
+    let spent = Ask::Spent { resource: "m", lane: None, amounts: &[("tokens", 1_800)] };
+    client.say(&mut server, START + 1, &[config.ask(), spent, Ask::Recovered]);
+    assert_eq!(left_of(&mut server, "tph", START + 1), 0);
+    assert_eq!(left_of(&mut server, "tph", START + 10_001), 10);
+}

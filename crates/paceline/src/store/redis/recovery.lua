@@ -24,6 +24,7 @@ function L.distrust(l, spec, whole)
   elseif l.kind == "sliding" and length > MINUTE and on_lost == "elapsed" and l.total == 0 then
     local slots = L.div(l.leaves_after, l.slot)
     local each, tick = L.up(l.amount, slots), L.ticks(l, clock)
+    owed.shares[l.number] = l.amount
     l.starts, l.counts, l.first = {}, {}, 1
     for at = slots - 1, 0, -1 do
       local start = tick - tick % l.slot - at * l.slot
@@ -31,6 +32,7 @@ function L.distrust(l, spec, whole)
       if start >= 0 and part > 0 then insert(l.starts, start); insert(l.counts, part); l.total = l.total + part end
     end
   elseif room > 0 then
+    if length > MINUTE then owed.shares[l.number] = room end
     L.charge(l, room)
   end
 end
