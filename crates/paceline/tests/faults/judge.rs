@@ -26,7 +26,7 @@ pub(crate) struct Grant {
 /// How a permit ended.
 #[derive(Debug, Clone)]
 pub(crate) struct End {
-    /// `settled`, `back`, `over`, `unavailable` or `failed`.
+    /// `settled`, `back`, `over`, `unavailable` or `failed`; empty where its worker did not live to say so.
     pub(crate) how: String,
     /// When its worker asked for that.
     pub(crate) before: u64,
@@ -98,7 +98,8 @@ fn never_over_slots(plan: &Plan, grants: &[Grant], held_until: &BTreeMap<usize, 
 /// A bucket that starts full is never drawn below empty.
 fn never_over_tokens(plan: &Plan, grants: &[Grant]) {
     let backs = grants.iter().filter_map(|grant| {
-        let end = grant.end.as_ref().filter(|end| end.how == "back")?;
+        // Also where nobody knows whether it came back.
+        let end = grant.end.as_ref().filter(|end| !matches!(end.how.as_str(), "settled" | "over"))?;
         Some((end.before.saturating_sub(APART).max(grant.wall), grant.tokens, true))
     });
     let drawn = grants.iter().map(|grant| (grant.wall, grant.tokens, false));

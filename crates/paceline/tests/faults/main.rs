@@ -4,6 +4,7 @@
 
 mod crew;
 mod judge;
+mod named;
 mod network;
 mod plan;
 mod policies;

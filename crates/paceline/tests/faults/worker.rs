@@ -121,7 +121,8 @@ impl Desk {
     }
 
     fn end(&self, tag: &str, permit: Permit, back: bool) {
-        let before = now();
+        // Said before it is done: a worker that is killed may have done it.
+        self.talk.say(&format!("ending {tag} {}", now()));
         let ended = if back { permit.give_back() } else { permit.settle(Usage::new()) };
         let how = match ended.wait() {
             Ok(_) if back => "back",
@@ -130,7 +131,7 @@ impl Desk {
             Err(Error::StoreUnavailable { .. }) => "unavailable",
             Err(_) => "failed",
         };
-        self.talk.say(&format!("ended {tag} {how} {before} {}", now()));
+        self.talk.say(&format!("ended {tag} {how} {}", now()));
     }
 
     fn work(&self, thread: u64, load: Load) {
