@@ -33,6 +33,8 @@ struct RedisPage;
 struct Readme;
 
 pub mod config;
+#[cfg(feature = "redis")]
+pub mod inspect;
 pub mod provider;
 #[cfg(feature = "redis")]
 pub mod redis;

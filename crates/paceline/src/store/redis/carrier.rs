@@ -12,6 +12,7 @@ use super::backoff::Backoff;
 use super::connect::{Pushes, Target, Timing, Wire};
 use super::facts::{self, Facts};
 use super::failure::{Failure, Kind};
+use super::scan;
 use super::script::{self, Twin};
 use crate::store::shared::link::PushSink;
 use crate::sync::lock;
@@ -136,6 +137,23 @@ impl Carrier {
         }
         let subscribed = open.subscribe(channel).await;
         subscribed.map_err(|failure| self.noted(&open, failure))
+    }
+
+    /// Returns the names of all ledgers under the prefix.
+    pub(super) async fn ledgers(&self) -> Result<BTreeSet<String>, Failure> {
+        let open = self.connected().await?;
+        let names = scan::ledgers(&open.wire, &self.prefix).await;
+        names.map_err(|error| self.noted(&open, error.into()))
+    }
+
+    /// Returns how many of a ledger's keys exist.
+    pub(super) async fn keys_present(&self, ledger: &str) -> Result<usize, Failure> {
+        if let Some(fault) = script::fault_of_name(ledger) {
+            return Err(Failure::lasting(format!("no ledger on redis is called {ledger:?}: {fault}")));
+        }
+        let open = self.connected().await?;
+        let present = scan::existing(&open.wire, &script::keys(&self.prefix, ledger)).await;
+        present.map_err(|error| self.noted(&open, error.into()))
     }
 
     async fn send(&self, open: &Arc<Open>, command: &Cmd) -> Result<Vec<u8>, Failure> {

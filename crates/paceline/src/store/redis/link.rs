@@ -1,5 +1,6 @@
 //! The link: what a store asks of a server or a cluster.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use crate::store::shared::link::{Link, LinkError, PushSink};
 use crate::sync::lock;
 
 /// A link to a server or a cluster.
-pub(super) struct RedisLink {
+pub(crate) struct RedisLink {
     origin: Origin,
     url: String,
     prefix: String,
@@ -71,6 +72,16 @@ impl RedisLink {
         let carrier = Carrier::new(origin.target()?, prefix.clone(), timing, Twin::new(program));
         let kept = Mutex::new(Kept { process: std::process::id(), carrier });
         Ok(Self { origin, url, prefix, timing, program, kept })
+    }
+
+    /// Returns the names of all ledgers under the prefix.
+    pub(crate) async fn ledgers(&self) -> Result<BTreeSet<String>, LinkError> {
+        Ok(self.carrier()?.ledgers().await?)
+    }
+
+    /// Returns how many of a ledger's five keys exist.
+    pub(crate) async fn keys_present(&self, ledger: &str) -> Result<usize, LinkError> {
+        Ok(self.carrier()?.keys_present(ledger).await?)
     }
 
     /// Returns what carries batches in this process.

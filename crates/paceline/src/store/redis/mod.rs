@@ -7,6 +7,7 @@ mod facts;
 mod failure;
 mod link;
 mod open;
+mod scan;
 mod script;
 mod url;
 
@@ -15,16 +16,16 @@ mod tests;
 
 use std::sync::Arc;
 
-use super::shared::link::Link;
 use crate::wire::{LIBRARY, TWIN};
 use connect::Timing;
-use link::{Origin, RedisLink};
+use link::Origin;
 use script::{Program, fault_of_name};
 
-pub(crate) use open::{open, open_client};
+pub(crate) use link::RedisLink;
+pub(crate) use open::{link_to, open, open_client};
 
 /// Makes the link, which connects when it is first used.
-fn make(origin: Origin, prefix: &str, timing: Timing) -> Result<Arc<dyn Link>, &'static str> {
+fn make(origin: Origin, prefix: &str, timing: Timing) -> Result<Arc<RedisLink>, &'static str> {
     if fault_of_name(prefix).is_some() {
         return Err("the key prefix has a brace, a space or a control character, or more than 256 bytes");
     }

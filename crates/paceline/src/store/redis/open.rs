@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::connect::Timing;
-use super::link::Origin;
+use super::link::{Origin, RedisLink};
 use super::url::Address;
 use crate::Error;
+use crate::outage::Sharing;
 use crate::store::{Options, Store, refused};
 use crate::sync::lock;
 
@@ -25,6 +26,15 @@ pub(crate) fn open(url: &str, options: Options) -> Result<Arc<Store>, Error> {
 /// Opens the store that a client of the program connects to.
 pub(crate) fn open_client(client: ::redis::Client, options: Options) -> Result<Arc<Store>, Error> {
     keep(Origin::Client(Box::new(client)), options)
+}
+
+/// Makes a link of its own to the store that a URL names, to look at its ledgers.
+pub(crate) fn link_to(url: &str, key_prefix: &str) -> Result<Arc<RedisLink>, Error> {
+    let address = Address::parse(url).map_err(|reason| refused(url, reason))?;
+    let origin = Origin::Url(Box::new(address));
+    let url = origin.url();
+    let timing = Timing::within(Sharing::default().store_timeout);
+    super::make(origin, key_prefix, timing).map_err(|reason| Error::StoreUrl { url, reason })
 }
 
 fn keep(origin: Origin, options: Options) -> Result<Arc<Store>, Error> {
