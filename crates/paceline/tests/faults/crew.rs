@@ -184,7 +184,7 @@ impl Crew {
                     match &mut ended.end {
                         Some(end) => words[2].clone_into(&mut end.how),
                         None => {
-                            ended.end = Some(End { how: String::new(), before: words[2].parse().unwrap() })
+                            ended.end = Some(End { how: String::new(), before: words[2].parse().unwrap() });
                         }
                     }
                 }

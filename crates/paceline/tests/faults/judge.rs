@@ -122,3 +122,42 @@ fn never_over_tokens(plan: &Plan, grants: &[Grant]) {
         }
     }
 }
+
+/// A grant of two tokens at an instant, to a ticket that arrived so much before, held for 10 ms.
+fn granted(id: &str, wall: u64, waited: u64) -> Grant {
+    Grant {
+        worker: 0,
+        tag: id.to_owned(),
+        id: id.to_owned(),
+        lane: "a".to_owned(),
+        wall,
+        waited,
+        tokens: 2,
+        via: "Ledger".to_owned(),
+        end: Some(End { how: "settled".to_owned(), before: wall + 10 }),
+    }
+}
+
+/// Whether the judge objects, under two slots and ten tokens each second.
+fn objects(grants: &[Grant]) -> bool {
+    let plan = Plan::slots("", 2).tokens(10, 1_000);
+    std::panic::catch_unwind(|| judge(&plan, grants, &BTreeMap::new())).is_err()
+}
+
+#[test]
+fn the_judge_objects_to_what_is_wrong_alone() {
+    let fine = [granted("1", 1_000, 0), granted("2", 1_005, 3), granted("3", 1_010, 1)];
+    assert!(!objects(&fine));
+    assert!(objects(&[granted("1", 1_000, 0), granted("1", 1_050, 0)]), "twice");
+    assert!(objects(&[granted("1", 1_000, 0), granted("2", 1_050, 90)]), "passed in line");
+    assert!(
+        objects(&[granted("1", 1_000, 0), granted("2", 1_001, 0), granted("3", 1_002, 0)]),
+        "three in two slots"
+    );
+    let six: Vec<_> = (0..6).map(|at| granted(&at.to_string(), 1_000 + 20 * at, 0)).collect();
+    assert!(!objects(&six[..5]), "the bucket was full");
+    assert!(objects(&six), "twelve tokens, and one earned");
+    let mut back = six;
+    back[4].end = Some(End { how: "back".to_owned(), before: 1_090 });
+    assert!(!objects(&back), "two came back");
+}

@@ -30,11 +30,17 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 /// Does one thing, and says what.
-fn fail(dice: &mut Dice, crew: &mut Crew, server: &mut RedisServer, ways: &[FaultProxy]) -> String {
+fn fail(
+    dice: &mut Dice,
+    crew: &mut Crew,
+    server: &mut RedisServer,
+    ways: &[FaultProxy],
+    long: bool,
+) -> String {
     let way = &ways[usize::try_from(dice.below(3)).unwrap()];
     let lasting = Duration::from_millis(20 + dice.below(300));
     let at = dice.of(&crew.alive());
-    match dice.below(10) {
+    match dice.below(if long { 11 } else { 10 }) {
         0 => {
             crew.kill(at);
             let joined = crew.join(&way.url());
@@ -65,6 +71,11 @@ fn fail(dice: &mut Dice, crew: &mut Crew, server: &mut RedisServer, ways: &[Faul
             server.cli(&["DEBUG", "SLEEP", dice.of(&["0.2", "1.5"])]);
             "the server sleeps".to_owned()
         }
+        6 if long => {
+            // For 10 s slots are taken after that, which is too long for a short run.
+            server.cli(&["FLUSHALL"]);
+            "all state is lost".to_owned()
+        }
         _ => {
             let cut = usize::try_from(dice.below(200)).unwrap();
             let delay = Fault::Delay(Duration::from_millis(30));
@@ -94,7 +105,7 @@ fn random_faults() {
     crew.tell_all(LOAD);
     let (began, mut faults) = (now(), 0_u64);
     while now() - began < length {
-        let what = fail(&mut dice, &mut crew, &mut server, &ways);
+        let what = fail(&mut dice, &mut crew, &mut server, &ways, length > 60_000);
         eprintln!("{:>6} ms: {what}", now() - began);
         crew.goes_on(2);
         faults += 1;
