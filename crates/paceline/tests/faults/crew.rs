@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use paceline_testkit::{Worker, until};
+use paceline_testkit::{Worker, pause, until};
 
 use crate::judge::{End, Grant, judge};
 use crate::plan::{GPT, Plan, measured, now};
@@ -119,9 +119,27 @@ impl Crew {
     pub(crate) fn goes_on(&mut self, by: usize) {
         let alive = self.alive();
         let before: Vec<_> = alive.iter().map(|at| self.heard(*at, "grant ")).collect();
-        self.until("every worker goes on", |crew| {
-            alive.iter().zip(&before).all(|(at, before)| crew.heard(*at, "grant ") >= before + by)
-        });
+        let began = now();
+        loop {
+            let behind = |crew: &mut Self, at: usize, before: usize| crew.heard(at, "grant ") < before + by;
+            let slow = alive.iter().zip(&before).find(|(at, before)| behind(self, **at, **before));
+            let Some((at, _)) = slow else { return };
+            if now() - began > 20_000 {
+                self.tell_of(*at);
+            }
+            pause(Duration::from_millis(2));
+        }
+    }
+
+    /// Says what is known of a worker that does not go on, and gives up.
+    fn tell_of(&self, at: usize) -> ! {
+        let own = self.said.iter().filter(|(of, _)| *of == at).map(|(_, line)| line.as_str());
+        let last: Vec<_> = own.rev().take(20).collect();
+        let seen = self.plan.open().resource(GPT).map(|resource| resource.snapshot().wait());
+        panic!(
+            "at {} worker {at} stands still; it said, last first: {last:#?}\nthe store says: {seen:#?}",
+            now()
+        );
     }
 
     /// Kills a worker; the store takes it for alive for at least half a session after that.
@@ -218,7 +236,7 @@ impl Crew {
             }
             // For 10 s after a loss, slots are taken for sessions that did not speak yet.
             assert!(now() - began < 14_000, "something leaked: {last}");
-            paceline_testkit::pause(Duration::from_millis(20));
+            pause(Duration::from_millis(20));
         };
         if let Some(total) = seen.limits.iter().find(|limit| &*limit.name == "total") {
             let back = |grant: &&Grant| grant.end.as_ref().is_some_and(|end| end.how == "back");
