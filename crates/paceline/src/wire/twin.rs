@@ -8,6 +8,7 @@ macro_rules! twin {
             include_str!("../store/redis/meters.lua"),
             include_str!("../store/redis/line.lua"),
             include_str!("../store/redis/commands.lua"),
+            include_str!("../store/redis/sessions.lua"),
             include_str!("../store/redis/configure.lua"),
             include_str!("../store/redis/views.lua"),
             include_str!("../store/redis/recovery.lua"),

@@ -8,7 +8,7 @@ local call -- of the server: there is none while a library is loaded
 
 -- Everything that this script can do. What a call seldom needs is in groups, each made when the first of it is missed: where
 -- the server keeps no library, functions are made anew at every call, and to make one costs as much as to use it.
-local group, groups = {}, { "line", "commands", "meters", "configure", "views", "recovery" }
+local group, groups = {}, { "line", "commands", "sessions", "meters", "configure", "views", "recovery" }
 
 local function made_when_missed(name)
   return setmetatable({}, { __index = function(all, key)
