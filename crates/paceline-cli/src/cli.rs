@@ -2,7 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Done, check, completions, demo, explain, fake_provider, schema, simulate};
+use crate::commands::{Done, check, completions, demo, explain, fake_provider, schema, simulate, status};
+use crate::demo::worker;
 use crate::failure::Failure;
 
 const AFTER: &str = "\
@@ -11,6 +12,7 @@ Examples:
   paceline demo --without            the same work without Paceline
   paceline check limits.yaml         what a configuration means and sustains
   paceline simulate --config limits.yaml   a day of traffic in seconds
+  paceline status --store redis://localhost   who holds and who waits, on a shared store
   paceline fake-provider             a provider with limits, for tests without a network
 
 Exit codes:
@@ -34,9 +36,13 @@ enum Command {
     Check(check::Args),
     Simulate(simulate::Args),
     Explain(explain::Args),
+    Status(status::Args),
     FakeProvider(fake_provider::Args),
     Schema(schema::Args),
     Completions(completions::Args),
+    /// A worker process of the demo, told what to do on its standard input
+    #[command(hide = true)]
+    DemoWorker,
 }
 
 impl Cli {
@@ -47,9 +53,11 @@ impl Cli {
             Command::Check(args) => check::run(args),
             Command::Simulate(args) => simulate::run(args),
             Command::Explain(args) => explain::run(args),
+            Command::Status(args) => status::run(args),
             Command::FakeProvider(args) => fake_provider::run(args),
             Command::Schema(_) => schema::run(),
             Command::Completions(args) => Ok(completions::run(args)),
+            Command::DemoWorker => worker::run(),
         }
     }
 }

@@ -19,6 +19,13 @@ impl Watch {
     }
 }
 
+/// Returns the time of the calendar in microseconds since the Unix epoch, which several processes can compare.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub(crate) fn unix_us() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(0)
+}
+
 /// Returns the time of the calendar, in milliseconds since the Unix epoch.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn unix_ms() -> u64 {

@@ -8,9 +8,11 @@ use paceline::core::Lanes;
 use paceline::core::{Algorithm, Boundaries, LimitSpec};
 use paceline::provider::{Profile, Usage};
 use paceline_sim::judge::{self, Dialect, Limit, Metric, Rules};
+use serde::{Deserialize, Serialize};
 
 /// A provider that the referee can play.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Provider {
     /// `max(prompt, max_tokens)` when a call arrives, never returned; token buckets.
     Openai,

@@ -27,22 +27,55 @@ pub(crate) fn compiled(config: &Config) -> Result<Compiled, Failure> {
     Ok(config.compile(clock::unix_ms())?)
 }
 
-/// Returns the configuration of one model of a provider with limits such as `tokens_per_minute=30_000`, or the
-/// provider's preset where there are none.
+/// A configuration as text, which other processes can be handed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// What errors call it.
+    pub(crate) name: String,
+    /// The text.
+    pub(crate) text: String,
+}
+
+impl Source {
+    /// Reads a file, or the standard input for `-`.
+    pub(crate) fn file(path: &Path) -> Result<Self, Failure> {
+        if path.as_os_str() == "-" {
+            return Ok(Self { name: "<stdin>".to_owned(), text: stdin()? });
+        }
+        // Says what is wrong with it, and that it is too large before it is read as a whole.
+        Config::load(path)?;
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(Failure::io(name.clone()))?;
+        Ok(Self { name, text })
+    }
+
+    /// Writes the configuration of one model of a provider with limits such as `tokens_per_minute=30_000`, or the
+    /// provider's preset where there are none.
+    pub(crate) fn of_provider(provider: Provider, limits: &[String]) -> Result<Self, Failure> {
+        if limits.is_empty() {
+            return Ok(Self { name: "preset".to_owned(), text: provider.preset().to_owned() });
+        }
+        let mut text = format!("{}:\n  model:\n", provider.name());
+        for limit in limits {
+            let (name, amount) = limit.split_once('=').ok_or_else(|| {
+                Failure::Input(format!(
+                    "--limit {limit}: expected METRIC_per_WINDOW=AMOUNT, as in tokens_per_minute=30_000"
+                ))
+            })?;
+            let _ = writeln!(text, "    {name}: {amount}");
+        }
+        Ok(Self { name: "--limit".to_owned(), text })
+    }
+
+    /// Reads what it says.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        Ok(Config::parse(&self.name, &self.text)?)
+    }
+}
+
+/// Returns the configuration of one model of a provider; see [`Source::of_provider`].
 pub(crate) fn of_provider(provider: Provider, limits: &[String]) -> Result<Config, Failure> {
-    if limits.is_empty() {
-        return Ok(Config::parse("preset", provider.preset())?);
-    }
-    let mut text = format!("{}:\n  model:\n", provider.name());
-    for limit in limits {
-        let (name, amount) = limit.split_once('=').ok_or_else(|| {
-            Failure::Input(format!(
-                "--limit {limit}: expected METRIC_per_WINDOW=AMOUNT, as in tokens_per_minute=30_000"
-            ))
-        })?;
-        let _ = writeln!(text, "    {name}: {amount}");
-    }
-    Ok(Config::parse("--limit", &text)?)
+    Source::of_provider(provider, limits)?.config()
 }
 
 /// Finds a resource by its name, or the first there is.

@@ -82,6 +82,16 @@ impl Table {
         text
     }
 
+    /// Writes it no wider than this, indented: the first column gives way, its cells cut in the middle.
+    pub(crate) fn within(mut self, width: usize, indent: usize) -> String {
+        let others: usize = (1..self.columns.len()).map(|column| self.width(column) + 2).sum();
+        let room = width.saturating_sub(indent + others).max(8);
+        for cell in self.rows.iter_mut().filter_map(|row| row.first_mut()) {
+            *cell = cut(cell, room);
+        }
+        self.render(indent)
+    }
+
     fn width(&self, column: usize) -> usize {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
         let heading = self.columns.get(column).map(|(name, _)| name);
@@ -101,6 +111,17 @@ impl Table {
         line.truncate(line.trim_end().len());
         line
     }
+}
+
+/// Cuts a text in its middle, so that its end can still be read.
+fn cut(text: &str, most: usize) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    if letters.len() <= most {
+        return text.to_owned();
+    }
+    let head = most.saturating_sub(1) / 3;
+    let tail = letters.len() - most.saturating_sub(1 + head);
+    letters.iter().take(head).chain(['…'].iter()).chain(letters.iter().skip(tail)).collect()
 }
 
 #[cfg(test)]
@@ -125,5 +146,14 @@ mod tests {
         table.row(["rpm".to_owned(), "5".to_owned()]);
         let text = anstream::adapter::strip_str(&table.render(2)).to_string();
         assert_eq!(text, "  limit  amount\n  rpm         5\n");
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_cuts_its_first_column() {
+        let mut table = Table::new(&[("limit", Align::Left), ("amount", Align::Right)]);
+        table.row(["openai/gpt-4o requests_per_minute".to_owned(), "5".to_owned()]);
+        let text = anstream::adapter::strip_str(&table.within(30, 2)).to_string();
+        assert!(text.lines().all(|line| line.chars().count() <= 30), "{text}");
+        assert!(text.contains("openai…ts_per_minute"), "{text}");
     }
 }

@@ -1,21 +1,28 @@
 //! `paceline demo`: workers that share a key, against a provider that enforces its limits.
 
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use paceline_sim::provider::{FakeProvider, ProviderConfig};
+use paceline_sim::simulate::whole;
 
 use super::{Done, runtime};
+use crate::clock;
 use crate::demo::board::Board;
 use crate::demo::client::Client;
+use crate::demo::crew::{Crew, Plan};
 use crate::demo::job::{Factor, Job};
+use crate::demo::private_redis::PrivateRedis;
 use crate::demo::progress::Progress;
 use crate::demo::scene::Scene;
 use crate::demo::summary::{Run, Summary, render};
+use crate::demo::talk::Setup;
 use crate::demo::{naive, paced};
 use crate::failure::Failure;
 use crate::referee::Provider;
-use crate::settings;
+use crate::settings::Source;
 use crate::text::{BOLD, grouped};
 
 const EXAMPLES: &str = "\
@@ -25,6 +32,8 @@ Examples:
   paceline demo --compare --provider anthropic    both at once, side by side
   paceline demo --time-scale 10                   the same story in a tenth of the time
   paceline demo --config limits.yaml --json       limits of your own, a line of JSON
+  paceline demo --private-redis --processes 4     four processes, one line, on Redis
+  paceline demo --store redis://localhost --processes 4 --kill-one
 
 The bound is the earliest time at which the provider's own rule lets a limiter grant the last call that knows of each
 call only what it reserves: for limits that refill (work - burst + held) / rate, for windows
@@ -39,6 +48,7 @@ Exits with 1 if Paceline was refused by the provider.";
 /// and estimates that are too high; every number about refusals is the provider's own.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Args {
     /// Whose rules are enforced; openai if neither this nor --config says
     #[arg(long, value_enum)]
@@ -73,24 +83,51 @@ pub(crate) struct Args {
     /// Run both at once, each against a provider of its own, and print them side by side
     #[arg(long)]
     compare: bool,
+    /// Share the line through this store, as in `redis://localhost`; `redis` alone starts a private redis-server
+    ///
+    /// The demo's keys have a prefix of their own for each run, and expire by themselves.
+    #[arg(long, value_name = "URL", conflicts_with = "without")]
+    store: Option<String>,
+    /// Start a redis-server for the time of the demo, and share the line through it
+    #[arg(long, conflicts_with_all = ["store", "without"])]
+    private_redis: bool,
+    /// How many processes the workers are divided among, where a store is shared
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    processes: u16,
+    /// Kill one process when half of the calls are served; what it had not finished is handed out again
+    #[arg(long)]
+    kill_one: bool,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
 }
 
+/// A store that several processes share, for the time of a demo.
+struct Shared {
+    url: String,
+    prefix: String,
+    shown: String,
+    /// Ends with the demo.
+    _server: Option<PrivateRedis>,
+}
+
 /// Runs the demo to its end.
 pub(crate) fn run(args: &Args) -> Result<Done, Failure> {
-    let config = match &args.config {
-        Some(path) => settings::config(Some(path))?,
-        None => settings::of_provider(args.provider.unwrap_or(Provider::Openai), &args.limits)?,
+    let source = match &args.config {
+        Some(path) => Source::file(path)?,
+        None => Source::of_provider(args.provider.unwrap_or(Provider::Openai), &args.limits)?,
     };
-    let scene = Scene::new(&config, args.resource.as_deref(), args.provider, args.time_scale)?;
+    let now_ms = clock::unix_ms();
+    let config = source.config()?;
+    let scene = Scene::new(&config, args.resource.as_deref(), args.provider, args.time_scale, now_ms)?;
     let requests = args.requests.and_then(|requests| usize::try_from(requests).ok());
     let job = Job::new(&scene, requests, args.estimate_factor, args.seed);
+    let shared = shared(args)?;
     if !args.json {
-        anstream::eprint!("{}", heading(args, &scene, &job));
+        anstream::eprint!("{}", heading(args, &scene, &job, shared.as_ref()));
     }
-    let summaries = runtime()?.block_on(both(args, &scene, &job))?;
+    let setup = shared.as_ref().map(|shared| setup(args, shared, source, now_ms));
+    let summaries = runtime()?.block_on(both(args, &scene, &job, setup.as_ref()))?;
     let success = summaries.iter().all(|summary| summary.mode != PACELINE || summary.refused == 0);
     match (args.json, summaries.as_slice()) {
         (true, [one]) => Done::json(one, success),
@@ -102,22 +139,84 @@ pub(crate) fn run(args: &Args) -> Result<Done, Failure> {
 const PACELINE: &str = "paceline";
 const WITHOUT: &str = "without";
 
-async fn both(args: &Args, scene: &Scene, job: &Job) -> Result<Vec<Summary>, Failure> {
-    let workers = usize::try_from(args.workers).unwrap_or(usize::MAX);
-    let run = |mode| Run { mode, scene, job, workers, seed: args.seed };
-    if args.compare {
-        let (with, without) = tokio::join!(one(run(PACELINE), "with "), one(run(WITHOUT), "without "));
-        return Ok(vec![with?, without?]);
+/// Returns the store to share, if there is to be one; a private one is started.
+fn shared(args: &Args) -> Result<Option<Shared>, Failure> {
+    let private = args.private_redis || args.store.as_deref() == Some("redis");
+    let store = args.store.as_deref().filter(|url| !private && !url.starts_with("memory:"));
+    if !private && store.is_none() {
+        if args.kill_one {
+            return Err(Failure::Input(
+                "--kill-one needs processes that share a line: add --private-redis, or --store redis://HOST"
+                    .to_owned(),
+            ));
+        }
+        return Ok(None);
     }
-    let mode = if args.without { WITHOUT } else { PACELINE };
-    Ok(vec![one(run(mode), "").await?])
+    if args.kill_one && args.processes < 2 {
+        return Err(Failure::Input(
+            "--kill-one needs another process to go on: --processes 2 or more".to_owned(),
+        ));
+    }
+    let run = RandomState::new().hash_one(clock::unix_us());
+    let prefix = format!("paceline-demo-{:08x}:", run >> 32);
+    if let Some(url) = store {
+        // Refuses what is no URL of a shared store, and shows it without its secrets.
+        let shown = paceline::inspect::Store::open(url, &prefix)?.url().to_owned();
+        return Ok(Some(Shared { url: url.to_owned(), prefix, shown, _server: None }));
+    }
+    let server = PrivateRedis::start()?;
+    let shown = format!("a redis-server of its own on port {}", server.port());
+    Ok(Some(Shared { url: server.url(), prefix, shown, _server: Some(server) }))
 }
 
-async fn one(run: Run<'_>, name: &'static str) -> Result<Summary, Failure> {
+/// Says to workers all that they need, but for the provider's address.
+fn setup(args: &Args, shared: &Shared, source: Source, now_ms: u64) -> Setup {
+    // Dead processes are noticed sooner where time goes by faster, but not so soon that a busy machine looks dead.
+    let session_timeout_ms = whole(SESSION_TIMEOUT_MS / args.time_scale).max(2_000);
+    Setup {
+        store: shared.url.clone(),
+        prefix: shared.prefix.clone(),
+        session_timeout_ms,
+        provider_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+        provider: args.provider,
+        config_name: source.name,
+        config: source.text,
+        compiled_at_ms: now_ms,
+        resource: args.resource.clone(),
+        time_scale: args.time_scale,
+    }
+}
+
+const SESSION_TIMEOUT_MS: f64 = 10_000.0;
+
+async fn both(args: &Args, scene: &Scene, job: &Job, setup: Option<&Setup>) -> Result<Vec<Summary>, Failure> {
+    let workers = usize::try_from(args.workers).unwrap_or(usize::MAX);
+    let run = |mode| Run { mode, scene, job, workers, seed: args.seed };
+    let with = async |name| match setup {
+        Some(setup) => {
+            let plan = Plan { processes: usize::from(args.processes), workers, kill_one: args.kill_one };
+            several(run(PACELINE), setup, plan, name).await
+        }
+        None => one(run(PACELINE), name).await,
+    };
+    if args.compare {
+        let (with, without) = tokio::join!(with("with "), one(run(WITHOUT), "without "));
+        return Ok(vec![with?, without?]);
+    }
+    Ok(vec![if args.without { one(run(WITHOUT), "").await? } else { with("").await? }])
+}
+
+async fn provider_of(run: &Run<'_>) -> Result<FakeProvider, Failure> {
     let scene = run.scene;
     let config =
         ProviderConfig { rules: scene.rules, limits: scene.limits.clone(), ..ProviderConfig::default() };
-    let provider = FakeProvider::start(config.seed(run.seed)).await.map_err(Failure::io("fake provider"))?;
+    FakeProvider::start(config.seed(run.seed)).await.map_err(Failure::io("fake provider"))
+}
+
+/// Runs all workers in this process.
+async fn one(run: Run<'_>, name: &'static str) -> Result<Summary, Failure> {
+    let scene = run.scene;
+    let provider = provider_of(&run).await?;
     let client = Client::new(provider.addr(), scene);
     let board = Arc::new(Board::new(run.job));
     let progress = Progress::show(vec![(name, Arc::clone(&board))]);
@@ -133,7 +232,26 @@ async fn one(run: Run<'_>, name: &'static str) -> Result<Summary, Failure> {
     Ok(Summary::new(&run, &board, overtaken, makespan, &report))
 }
 
-fn heading(args: &Args, scene: &Scene, job: &Job) -> String {
+/// Runs the workers in processes of their own, which share the line through a store.
+async fn several(run: Run<'_>, setup: &Setup, plan: Plan, name: &'static str) -> Result<Summary, Failure> {
+    let provider = provider_of(&run).await?;
+    let setup = Setup { provider_addr: provider.addr(), ..setup.clone() };
+    let crew = Crew::start(&setup, plan).await?;
+    let board = Arc::new(Board::new(run.job));
+    let progress = Progress::show(vec![(name, Arc::clone(&board))]);
+    let (crew, makespan) = crew.work(&board, run.job).await?;
+    drop(progress);
+    let report = provider.report();
+    provider.shutdown().await;
+    let overtaken = u64::try_from(crew.overtaken).unwrap_or(u64::MAX);
+    Ok(Summary::new(&run, &board, overtaken, makespan, &report).with_crew(&crew))
+}
+
+fn heading(args: &Args, scene: &Scene, job: &Job, shared: Option<&Shared>) -> String {
+    let store = shared.map_or_else(String::new, |shared| {
+        let (count, prefix) = (args.processes, &shared.prefix);
+        format!("  store   {}, shared by {count} processes, prefix {prefix}\n", shared.shown)
+    });
     let coordinated = if args.without { ", uncoordinated" } else { "" };
     let Factor { least, most } = args.estimate_factor;
     let scaled = if (args.time_scale - 1.0).abs() < f64::EPSILON {
@@ -144,7 +262,7 @@ fn heading(args: &Args, scene: &Scene, job: &Job) -> String {
     format!(
         "{BOLD}{} workers share one key of a fake {}{coordinated}{BOLD:#}\n  \
          limits  {}: {}\n  \
-         work    {} calls, seed {}; estimates {least} to {most} times too high; {scaled}\n\n",
+         work    {} calls, seed {}; estimates {least} to {most} times too high; {scaled}\n{store}\n",
         grouped(args.workers),
         scene.provider.name(),
         scene.resource,

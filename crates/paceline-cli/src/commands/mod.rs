@@ -7,6 +7,7 @@ pub(crate) mod explain;
 pub(crate) mod fake_provider;
 pub(crate) mod schema;
 pub(crate) mod simulate;
+pub(crate) mod status;
 
 use crate::failure::Failure;
 
@@ -33,6 +34,6 @@ impl Done {
 }
 
 /// Returns a runtime for commands that use sockets.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::io("runtime"))
 }

@@ -101,6 +101,12 @@ impl Board {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Notes that the process of a call is dead, so that the call waits for another.
+    pub(crate) fn is_lost(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Notes a call that was let through.
     pub(crate) fn grant(&self, grant: Grant) {
         self.grants.lock().unwrap_or_else(PoisonError::into_inner).push(grant);

@@ -72,7 +72,7 @@ async fn worker(resource: Resource, board: Arc<Board>, client: Client) -> Result
 }
 
 /// Returns how many tokens went back; where several limits count them, what the most generous one got.
-fn tokens_of(settled: &Settled) -> u64 {
+pub(crate) fn tokens_of(settled: &Settled) -> u64 {
     let returned = settled.all_returned();
     let tokens = returned.iter().filter(|(metric, _)| metric.ends_with("tokens"));
     tokens.map(|(_, amount)| *amount).max().unwrap_or(0)

@@ -33,14 +33,16 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Sets a scene for a resource of a configuration, the first if none is named.
+    /// Sets a scene for a resource of a configuration, the first if none is named, as of an instant in milliseconds
+    /// since the Unix epoch.
     pub(crate) fn new(
         config: &Config,
         resource: Option<&str>,
         provider: Option<Provider>,
         time_scale: f64,
+        now_ms: u64,
     ) -> Result<Self, Failure> {
-        let mut compiled = settings::compiled(config)?;
+        let mut compiled = config.compile(now_ms)?;
         for ledger in &mut compiled.ledgers {
             shorten(ledger, time_scale);
         }

@@ -9,6 +9,7 @@ use paceline_sim::provider::Report;
 use serde::Serialize;
 
 use super::board::Board;
+use super::crew::{self, MemberReport};
 use super::job::Job;
 use super::scene::{Scene, limit_text};
 use crate::text::{Align, BOLD, GREEN, RED, Table, grouped};
@@ -51,6 +52,36 @@ pub(crate) struct Summary {
     wait_p99_s: f64,
     /// Tokens that calls had reserved and not used, and that went to others.
     tokens_returned: u64,
+    /// Calls that a process had not finished when it was killed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handed_back: Option<usize>,
+    /// Where there are several processes, what came of each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    processes: Vec<Process>,
+}
+
+/// The numbers of one process.
+#[derive(Debug, Clone, Serialize)]
+struct Process {
+    served: usize,
+    refused: usize,
+    wait_p50_s: f64,
+    wait_p99_s: f64,
+    killed: bool,
+}
+
+impl Process {
+    fn of(report: &MemberReport) -> Self {
+        let mut waits = report.waits.clone();
+        waits.sort_unstable();
+        Self {
+            served: report.served,
+            refused: report.refused,
+            wait_p50_s: rounded(percentile(&waits, 50)),
+            wait_p99_s: rounded(percentile(&waits, 99)),
+            killed: report.killed,
+        }
+    }
 }
 
 /// How often the vendors' SDKs retry where nobody tells them otherwise.
@@ -113,7 +144,17 @@ impl Summary {
             wait_p50_s: rounded(percentile(&waits, 50)),
             wait_p99_s: rounded(percentile(&waits, 99)),
             tokens_returned: board.glance().returned,
+            handed_back: None,
+            processes: Vec::new(),
         }
+    }
+
+    /// Adds what came of the processes.
+    pub(crate) fn with_crew(mut self, report: &crew::Report) -> Self {
+        self.processes = report.members.iter().map(Process::of).collect();
+        let killed = report.members.iter().any(|member| member.killed);
+        self.handed_back = killed.then_some(report.handed_back);
+        self
     }
 
     fn rows(&self) -> [(&'static str, String); 12] {
@@ -154,8 +195,38 @@ pub(crate) fn render(summaries: &[Summary]) -> String {
         first.bound_by,
         grouped(first.bound_held),
     );
+    for summary in summaries {
+        text.push_str(&processes(summary));
+    }
     text.push_str(&verdict(summaries));
     text
+}
+
+fn processes(summary: &Summary) -> String {
+    if summary.processes.is_empty() {
+        return String::new();
+    }
+    let columns = [
+        ("process", Align::Right),
+        ("calls served", Align::Right),
+        ("refused", Align::Right),
+        ("wait, median", Align::Right),
+        ("99th percentile", Align::Right),
+        ("", Align::Left),
+    ];
+    let mut table = Table::new(&columns);
+    for (index, process) in summary.processes.iter().enumerate() {
+        let handed_back = summary.handed_back.filter(|_| process.killed);
+        table.row([
+            (index + 1).to_string(),
+            process.served.to_string(),
+            process.refused.to_string(),
+            format!("{:.1} s", process.wait_p50_s),
+            format!("{:.1} s", process.wait_p99_s),
+            handed_back.map_or_else(String::new, |calls| format!("killed, {calls} calls handed back")),
+        ]);
+    }
+    format!("\n{}", table.render(2))
 }
 
 fn heading(mode: &str) -> &str {

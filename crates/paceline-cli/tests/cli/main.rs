@@ -7,5 +7,7 @@ mod demo;
 mod explain;
 mod fake_provider;
 mod help;
+mod processes;
 mod run;
 mod simulate;
+mod status;

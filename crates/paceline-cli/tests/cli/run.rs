@@ -16,7 +16,12 @@ pub(crate) struct Ended {
 /// Returns the command of the binary, with nothing of this environment that it would heed.
 pub(crate) fn paceline(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.args(arguments).env_remove("PACELINE_CONFIG").env_remove("PACELINE_MODE").env("COLUMNS", "100");
+    command
+        .args(arguments)
+        .env_remove("PACELINE_CONFIG")
+        .env_remove("PACELINE_MODE")
+        .env_remove("PACELINE_STORE")
+        .env("COLUMNS", "100");
     command
 }
 
