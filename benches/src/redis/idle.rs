@@ -43,7 +43,8 @@ fn counted(connection: &mut Connection) -> Outcome<(u64, u64)> {
     let stats: InfoDict = cmd("INFO").arg("stats").query(connection)?;
     let commands = stats.get("total_commands_processed").ok_or("INFO counts no commands")?;
     let by_name: String = cmd("INFO").arg("commandstats").query(connection)?;
-    let calls = by_name.lines().filter(|line| line.starts_with("cmdstat_eval"));
+    let ours = |line: &&str| line.starts_with("cmdstat_eval") || line.starts_with("cmdstat_fcall");
+    let calls = by_name.lines().filter(ours);
     let calls = calls.filter_map(|line| line.split_once("calls=")?.1.split(',').next()?.parse::<u64>().ok());
     Ok((commands, calls.sum()))
 }
