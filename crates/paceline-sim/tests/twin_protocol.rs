@@ -450,3 +450,28 @@ fn what_is_reported_of_a_long_bucket_is_not_taken_from_nothing() {
     assert_eq!(left_of(&mut server, "tph", START + 1), 0);
     assert_eq!(left_of(&mut server, "tph", START + 10_001), 10);
 }
+
+#[test]
+fn after_a_loss_every_session_has_a_time_out_to_speak() {
+    let mut server = Embedded::new();
+    let mut one = open(&mut server, 1, START);
+    let mut two = open(&mut server, 2, START);
+    two.say(&mut server, START, &[ask(1), ask(2)]);
+    let saved = server.saved();
+    for at in [3_000, 6_000, 9_000] {
+        two.say(&mut server, START + at, &[]);
+        one.say(&mut server, START + at, &[]);
+    }
+    server.restore(&saved);
+    let lost = one.say(&mut server, START + 9_500, &[]);
+    assert_eq!(lost.status, Status::Lost);
+    one.begin_again(&lost);
+    let config = Config::new(limits(), "d1", 0);
+    one.say(&mut server, START + 9_500, &[config.ask(), Ask::Recovered]);
+    for at in [11_000, 14_000, 17_000] {
+        let reply = one.say(&mut server, START + at, &[ask(at)]);
+        assert_eq!(left_of(&mut server, "slots", START + at), 0, "{reply:?}");
+    }
+    let lost = two.say(&mut server, START + 18_000, &[settle(1)]);
+    assert_eq!(lost.status, Status::Lost, "and not expired");
+}
