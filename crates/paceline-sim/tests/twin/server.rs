@@ -96,7 +96,6 @@ impl Rows {
         let name = String::from_utf8_lossy(&args[0]).to_string();
         let rest = &args[1..];
         let key = rest.first().cloned().unwrap_or_default();
-        let int = |value: usize| Ok(Value::Number(value as f64));
         match name.as_str() {
             "EXISTS" => int(rest
                 .iter()
@@ -134,6 +133,24 @@ impl Rows {
             "HGETALL" => {
                 list(lua, self.hash(&key).into_iter().flatten().flat_map(|(field, value)| [field, value]))
             }
+            "DEL" => {
+                rest.iter().for_each(|key| {
+                    self.hashes.remove(key);
+                    self.sets.remove(key);
+                });
+                int(1)
+            }
+            "PEXPIREAT" | "PERSIST" => int(1),
+            "PUBLISH" | "SPUBLISH" => {
+                self.pushed.push((key, rest[1].clone()));
+                int(1)
+            }
+            other => self.call_set(lua, other, key, rest),
+        }
+    }
+
+    fn call_set(&mut self, lua: &Lua, name: &str, key: Bytes, rest: &[Bytes]) -> mlua::Result<Value> {
+        match name {
             "ZADD" => {
                 let set = self.sets.entry(key).or_default();
                 set.extend(rest[1..].chunks(2).map(|pair| pair[1].clone()));
@@ -157,18 +174,6 @@ impl Rows {
                 };
                 let between = self.between(&key, &rest[1], &rest[2]);
                 list(lua, between.skip(number(4).unwrap_or(0)).take(number(5).unwrap_or(usize::MAX)))
-            }
-            "DEL" => {
-                rest.iter().for_each(|key| {
-                    self.hashes.remove(key);
-                    self.sets.remove(key);
-                });
-                int(1)
-            }
-            "PEXPIREAT" | "PERSIST" => int(1),
-            "PUBLISH" | "SPUBLISH" => {
-                self.pushed.push((key, rest[1].clone()));
-                int(1)
             }
             other => Err(mlua::Error::runtime(format!("no such command: {other}"))),
         }
@@ -204,6 +209,10 @@ fn text(value: &Value) -> Bytes {
         }
         other => panic!("redis takes no {other:?}"),
     }
+}
+
+fn int(value: usize) -> mlua::Result<Value> {
+    Ok(Value::Number(value as f64))
 }
 
 fn bulk(lua: &Lua, value: Option<&Bytes>) -> mlua::Result<Value> {

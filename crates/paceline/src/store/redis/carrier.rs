@@ -129,6 +129,15 @@ impl Carrier {
         None
     }
 
+    /// Connects, and learns which server it is that serves a ledger.
+    pub(super) async fn ready(&self, ledger: &str) -> Result<(), Failure> {
+        let open = self.connected().await?;
+        if open.wire.is_cluster() {
+            self.learn_run_id(&open, ledger).await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn listen(&self, channel: &str, sink: PushSink) -> Result<(), Failure> {
         lock(&self.sinks).insert(channel.to_owned(), sink);
         let open = self.connected().await?;

@@ -25,7 +25,7 @@ end
 function commands.acquire(session, number, resource, lane, demand, within, head_start, wait, why)
   local s = sessions[session] or L.session_at(session)
   local ticket = L.ticket_key(session, number)
-  if not s or s.dead or number <= s.highest then
+  if not s or s.dead or number <= s.highest or s.restated and L.ticket_at(ticket) then
     if M.waits > 0 then L.walk() end
     return s and not s.dead and L.repeated(ticket) or "expired"
   end

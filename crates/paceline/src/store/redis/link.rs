@@ -108,6 +108,13 @@ impl Link for RedisLink {
         Box::pin(async move { Ok(self.carrier()?.call(ledger, &batch).await?) })
     }
 
+    fn ready<'a>(
+        &'a self,
+        ledger: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<(), LinkError>> + Send + 'a>> {
+        Box::pin(async move { Ok(self.carrier()?.ready(ledger).await?) })
+    }
+
     fn listen<'a>(
         &'a self,
         channel: &'a str,

@@ -54,6 +54,7 @@ function commands.restore(number, resource, lane, reserved, extra, age)
   local ticket, r = L.ticket_key(session, number), L.resource_at(resource)
   local s = L.session_at(session)
   -- It does not count as the highest: a ticket that waited longer may have a lower number, and is asked for again.
+  s.restated = s.restated or {}
   s.restated[format("%.0f", number)], s.changed = true, true
   local t = L.ticket_at(ticket)
   if not r then return { "refused", "no_resource" } end
@@ -102,7 +103,7 @@ function commands.recovered()
   for _, row in ipairs(L.belongings(session, 100000)) do
     local ticket = sub(row, 18)
     local of, number = L.split(ticket)
-    if L.ticket_at(ticket)[1] == 2 and of == session and not s.restated[format("%.0f", number)] then L.end_hold(ticket, {}) end
+    if L.ticket_at(ticket)[1] == 2 and of == session and not (s.restated or {})[format("%.0f", number)] then L.end_hold(ticket, {}) end
   end
   s.restated, s.changed = {}, true
   return "done"

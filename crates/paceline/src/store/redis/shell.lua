@@ -208,7 +208,7 @@ function L.admit(now, row)
     if epoch ~= "" and M.restored then return "lost" end
   else
     L.read_ledger(row)
-    wall, clock = M.wall, M.clock
+    clock, wall = M.clock + max(0, now - M.wall), now
     if epoch ~= "" and (epoch ~= M.epoch or seq > M.seq) then
       if epoch == M.epoch then L.lose(M.seq, 0)
       elseif L.epoch_number(epoch) >= L.epoch_number(M.epoch) then L.lose(-1, L.epoch_number(epoch)) end
@@ -216,14 +216,15 @@ function L.admit(now, row)
     end
   end
   if run_id ~= "" and M.run_id ~= run_id then
-    if M.run_id ~= "" then M.held_off = clock + max(0, now - M.wall) + floor((time_out or 10000) / 3) end
+    if M.run_id ~= "" then M.held_off = clock + floor((time_out or 10000) / 3) end
     M.run_id = run_id
   end
   if not session then return end
   local s = L.session_at(session)
   if s and s.epoch and s.epoch ~= M.epoch then
     if n ~= 1 then return "lost" end
-    s.last, s.sent, s.epoch, s.restated, s.changed = 0, 0, M.epoch, {}, true
+    -- A grant that it has not heard of is gone with its outbox: it may ask for that ticket again.
+    s.last, s.sent, s.highest, s.epoch, s.restated, s.changed = 0, 0, 0, M.epoch, {}, true
     for _, chunk in ipairs(s.chunks) do L.write(SESSIONS, "o" .. session .. chunk[1], false) end
     s.chunks = {}
   end
@@ -243,7 +244,10 @@ function L.run()
   local refusal = L.admit(now, meta)
   if refusal == "kept" then return call("HGET", SESSIONS, "r" .. session) end
   if refusal then
-    if refusal == "lost" then L.flush() end
+    if refusal == "lost" then
+      M.clock, M.wall = clock, wall
+      L.flush()
+    end
     return L.answer(refusal, false, {}, {})
   end
   local outcomes = {}
@@ -257,7 +261,7 @@ function L.run()
   if session then
     L.renew(session, time_out)
     s = L.session_at(session)
-    s.last, s.inbox, s.epoch, s.restated, s.changed = n, inbox, M.epoch, s.restated or {}, true
+    s.last, s.inbox, s.epoch, s.restated, s.changed = n, inbox, M.epoch, s.restated or false, true
     L.acknowledge(s)
   end
   for at, command in ipairs(asked) do outcomes[at] = L.carry_out(command) end

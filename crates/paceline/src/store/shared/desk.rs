@@ -60,7 +60,7 @@ pub(super) struct Session {
 
 /// A batch that is not answered.
 pub(super) struct Flight {
-    pub(super) bytes: Vec<u8>,
+    pub(super) commands: Vec<u8>,
     pub(super) jobs: Vec<Job>,
 }
 
@@ -252,7 +252,7 @@ impl Desk {
     pub(super) fn batch(&mut self, frame: &Frame<'_>, now: Millis) -> Option<Vec<u8>> {
         self.rung = false;
         if let Some(flight) = &self.flight {
-            return Some(flight.bytes.clone());
+            return Some(self.framed(frame, now, &flight.commands, flight.jobs.len()));
         }
         if !self.wants_batch(now, frame.time_out) {
             return None;
@@ -278,10 +278,18 @@ impl Desk {
         session.n += 1;
         (session.last_sent, session.wanted, session.keep_at) = (now, false, None);
         session.acknowledged = session.seen;
+        let bytes = self.framed(frame, now, &commands, jobs.len());
+        self.flight = Some(Flight { commands, jobs });
+        Some(bytes)
+    }
+
+    /// Puts the commands of a batch behind their header. Of one that is sent again the server may be another.
+    fn framed(&self, frame: &Frame<'_>, now: Millis, commands: &[u8], jobs: usize) -> Vec<u8> {
+        let session = &self.session;
         let header = wire::Header {
             session: session.id,
             n: session.n,
-            seen: session.seen,
+            seen: session.acknowledged,
             epoch: &session.epoch,
             seq: session.seq,
             promised: session.promised,
@@ -294,10 +302,9 @@ impl Desk {
             now: frame.told_time.then_some(now),
         };
         let mut bytes = Vec::with_capacity(commands.len() + 256);
-        wire::write_header(&mut bytes, &header, jobs.len());
-        bytes.extend_from_slice(&commands);
-        self.flight = Some(Flight { bytes: bytes.clone(), jobs });
-        Some(bytes)
+        wire::write_header(&mut bytes, &header, jobs);
+        bytes.extend_from_slice(commands);
+        bytes
     }
 
     /// Begins a new session: what this process says of the ledger comes first.

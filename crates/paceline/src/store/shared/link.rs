@@ -13,9 +13,15 @@ pub type PushSink = Arc<dyn Fn(&[u8]) + Send + Sync>;
 
 /// A way to the server half of the session protocol. Lives on the thread for input and output.
 pub trait Link: Send + Sync + 'static {
-    /// Sends one batch for a ledger and returns the reply's bytes. May be called again with the same bytes after an
-    /// error.
+    /// Sends one batch for a ledger and returns the reply's bytes. May be called again with the same batch after
+    /// an error.
     fn call<'a>(&'a self, ledger: &'a str, batch: Vec<u8>) -> Doing<'a, Vec<u8>>;
+
+    /// Makes sure that there is a connection, so that its run id is that of the server which the next call reaches.
+    fn ready<'a>(&'a self, ledger: &'a str) -> Doing<'a, ()> {
+        let _ = ledger;
+        Box::pin(async { Ok(()) })
+    }
 
     /// Makes pushes of this channel arrive at `sink`. Idempotent; the link renews it after it reconnects.
     fn listen<'a>(&'a self, channel: &'a str, sink: PushSink) -> Doing<'a, ()>;

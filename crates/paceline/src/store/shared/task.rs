@@ -82,6 +82,7 @@ async fn send(life: &Arc<Life>, channel: &str) -> Result<(), LinkError> {
         std::thread::yield_now();
         lingered += 1;
     }
+    answered(life, about.link.ready(&about.name)).await?;
     let run_id = about.link.run_id(&about.name);
     let Some(batch) = life.batch(channel, &run_id) else { return Ok(()) };
     let bytes = answered(life, about.link.call(&about.name, batch)).await?;
