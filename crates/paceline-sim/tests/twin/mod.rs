@@ -7,8 +7,18 @@
     clippy::panic,
     reason = "each test binary uses a part of it; tests may panic"
 )]
-#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "numbers below 2^53")]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::needless_for_each,
+    clippy::unnecessary_wraps,
+    clippy::needless_pass_by_value,
+    clippy::cast_sign_loss,
+    reason = "numbers below 2^53"
+)]
 
+pub mod account;
 pub mod client;
 pub mod compare;
 pub mod msgpack;

@@ -28,7 +28,7 @@ fn write(bytes: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Nil => encode::write_nil(bytes).unwrap(),
         Value::Boolean(flag) => encode::write_bool(bytes, *flag).unwrap(),
-        Value::Integer(number) => drop(encode::write_sint(bytes, i64::from(*number)).unwrap()),
+        Value::Integer(number) => drop(encode::write_sint(bytes, *number).unwrap()),
         Value::Number(number) if number.fract() == 0.0 && number.abs() < 9e18 => {
             encode::write_sint(bytes, *number as i64).unwrap();
         }
@@ -46,7 +46,7 @@ fn write(bytes: &mut Vec<u8>, value: &Value) {
 fn write_table(bytes: &mut Vec<u8>, table: &Table) {
     let mut pairs: Vec<(Value, Value)> = table.pairs().map(Result::unwrap).collect();
     let number = |key: &Value| match key {
-        Value::Integer(number) => i64::from(*number),
+        Value::Integer(number) => *number,
         Value::Number(number) if number.fract() == 0.0 => *number as i64,
         _ => 0,
     };
