@@ -38,8 +38,15 @@ pub(crate) fn resource(url: &str, prefix: &str, limits: Vec<LimitSpec>) -> Outco
     Ok(limiter(url, prefix, limits)?.resource("gpt")?)
 }
 
-/// Asks for a permit and settles it: both are answered before it returns.
+/// Asks for a permit and settles it. The settlement is on its way when this returns, as callers do it.
 pub(crate) async fn pair(resource: &Resource) -> Outcome<()> {
+    let permit = resource.acquire(Demand::new().input_tokens(10).max_output_tokens(10)).await?;
+    permit.settle(Usage::new().input_tokens(5).output_tokens(5));
+    Ok(())
+}
+
+/// The same, and waits until the settlement is answered.
+pub(crate) async fn confirmed_pair(resource: &Resource) -> Outcome<()> {
     let permit = resource.acquire(Demand::new().input_tokens(10).max_output_tokens(10)).await?;
     permit.settle(Usage::new().input_tokens(5).output_tokens(5)).await?;
     Ok(())

@@ -14,7 +14,7 @@ pub(crate) const CALLERS: usize = 64;
 pub(crate) fn one_caller(server: &Server, effort: &Effort) -> Outcome<()> {
     let prefix = server.prefix("one");
     let resource = ours::resource(server.url(), &prefix, ours::wide(2))?;
-    let (mut mine, mut floors) = (Vec::new(), Vec::new());
+    let (mut mine, mut confirmed, mut floors) = (Vec::new(), Vec::new(), Vec::new());
     runtime()?.block_on(async {
         let floor = Floor::connect(server.url(), &prefix).await?;
         let time = Duration::from_millis(effort.round_ms);
@@ -29,16 +29,23 @@ pub(crate) fn one_caller(server: &Server, effort: &Effort) -> Outcome<()> {
                 }
             });
             floors.push(1e6 / pinged.await?);
-            let resource = resource.clone();
+            let settles = resource.clone();
             let paired = ours::repeated(1, time, move || {
-                let resource = resource.clone();
+                let resource = settles.clone();
                 async move { ours::pair(&resource).await }
             });
             mine.push(1e6 / paired.await?);
+            let settles = resource.clone();
+            let paired = ours::repeated(1, time, move || {
+                let resource = settles.clone();
+                async move { ours::confirmed_pair(&resource).await }
+            });
+            confirmed.push(1e6 / paired.await?);
         }
         Outcome::Ok(())
     })?;
-    cost("1 caller, acquire + settle, 2 limits / 2 `PING`s", "µs", mine, floors, 0, "≤ 2");
+    cost("1 caller, acquire + settle, 2 limits / 2 `PING`s", "µs", mine, floors.clone(), 0, "≤ 2");
+    cost("– the settlement waited for", "µs", confirmed, floors, 0, "");
     Ok(())
 }
 
