@@ -176,6 +176,9 @@ fn what_is_reported_of_a_long_bucket_is_not_taken_from_nothing() {
     client.say(&mut server, START + 1, &[config.ask(), spent, Ask::Recovered]);
     assert_eq!(left_of(&mut server, "tph", START + 1), 0);
     assert_eq!(left_of(&mut server, "tph", START + 10_001), 10);
+    let more = |amounts| Ask::Spent { resource: "m", lane: None, amounts };
+    client.say(&mut server, START + 10_001, &[more(&[("tokens", 2_200)]), more(&[("tokens", 100)])]);
+    assert_eq!(left_of(&mut server, "tph", START + 10_001), 10 - 400 - 100, "what is above what was assumed");
 }
 
 #[test]
