@@ -1,6 +1,7 @@
 //! The twin on a real server: every trace, and a slice of the random stories.
 
 mod exam;
+mod traces;
 mod twin;
 
 use std::cell::Cell;
@@ -19,7 +20,7 @@ const MOVES: usize = 60;
 fn every_trace_holds_on_a_server() {
     let server = RedisServer::start();
     let ledgers = Cell::new(0);
-    twin::traces(|| {
+    traces::check(|| {
         ledgers.set(ledgers.get() + 1);
         Twin::on(Served::on(&server, &format!("trace{}", ledgers.get())))
     });

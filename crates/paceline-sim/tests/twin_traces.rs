@@ -1,6 +1,7 @@
 //! Every trace, told to the twin of the ledger in an embedded Lua.
 
 mod exam;
+mod traces;
 mod twin;
 
 use twin::Twin;
@@ -8,5 +9,5 @@ use twin::server::Embedded;
 
 #[test]
 fn every_trace_holds_on_the_twin() {
-    twin::traces(|| Twin::on(Embedded::new()));
+    traces::check(|| Twin::on(Embedded::new()));
 }

@@ -26,14 +26,13 @@ pub mod served;
 pub mod server;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use paceline::wire::{self, Answer as Said, Ask as Asked, Decided, Header};
 use paceline_core::{
     Configuration, Decision, Ledger, MAX_AMOUNT, Millis, NEVER, Outcome, Refusal, ResourceSpec, SessionId,
     TicketId, Verdict,
 };
-use paceline_sim::exam::{Answer, Ask, LimitFacts, On, ResourceFacts, Subject, View, Wants, trace};
+use paceline_sim::exam::{Answer, Ask, LimitFacts, On, ResourceFacts, Subject, View, Wants};
 
 /// What runs the script.
 pub trait Server {
@@ -147,25 +146,6 @@ pub fn dump<S: Server>(server: &mut S) -> String {
         }
         other => panic!("not a dump: {other:?}"),
     }
-}
-
-/// Tells every trace to a subject of its own.
-pub fn traces<S: Subject>(new: impl Fn() -> S) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../traces");
-    let only = std::env::var("PACELINE_TRACE").unwrap_or_default();
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|ending| ending == "trace"));
-    files.sort();
-    assert!(files.len() >= 90, "only {} traces", files.len());
-    let mut failures = Vec::new();
-    for file in files {
-        let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        if name.contains(&only) {
-            let text = std::fs::read_to_string(&file).unwrap();
-            failures.extend(trace::run(&format!("traces/{name}"), &text, &mut new()).err());
-        }
-    }
-    assert!(failures.is_empty(), "{} traces do not hold:\n{}", failures.len(), failures.join("\n"));
 }
 
 /// What a client refuses itself: a configuration that no ledger could have.
