@@ -1,0 +1,120 @@
+"""What the calls of a block ask for, where they want something special."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any, Callable, Mapping, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NOTHING: Mapping[str, Any] = {}
+_current: ContextVar[Mapping[str, Any]] = ContextVar("paceline_using", default=_NOTHING)
+
+
+def current() -> Mapping[str, Any]:
+    """Returns what the calls of this context ask for: keyword arguments of ``Limiter.acquire``, and ``resource``."""
+    return _current.get()
+
+
+class using:
+    """Sets what wrapped calls ask for, in a block or in a function.
+
+    ``lane``, ``timeout`` and ``max_expected_wait`` (seconds), ``head_start`` (seconds), ``lease`` (seconds), ``on_error``
+    and any metric mean what they mean to :meth:`paceline.Limiter.acquire`; ``resource`` names the resource that the calls
+    draw on, whatever model they name. Blocks nest: the inner one overrides what it names. It holds for the thread or the
+    asyncio task that enters it, and for tasks started inside.
+
+    >>> import paceline
+    >>> with paceline.using(lane="batch", timeout=30):
+    ...     with paceline.using(timeout=2):
+    ...         sorted(paceline._using.current().items())
+    [('lane', 'batch'), ('timeout', 2)]
+
+    As a decorator, of functions, coroutine functions and generators of both kinds:
+
+    >>> @paceline.using(lane="interactive")
+    ... def lane():
+    ...     return paceline._using.current()["lane"]
+    >>> lane()
+    'interactive'
+    """
+
+    def __init__(
+        self,
+        *,
+        resource: str | None = None,
+        lane: str | None = None,
+        timeout: float | None = None,
+        max_expected_wait: float | None = None,
+        head_start: float | None = None,
+        lease: float | None = None,
+        on_error: Any = None,
+        **metrics: int,
+    ) -> None:
+        named = {
+            "resource": resource,
+            "lane": lane,
+            "timeout": timeout,
+            "max_expected_wait": max_expected_wait,
+            "head_start": head_start,
+            "lease": lease,
+            "on_error": on_error,
+        }
+        self._options = {name: value for name, value in named.items() if value is not None} | metrics
+        self._tokens: list[Token[Mapping[str, Any]]] = []
+
+    def __enter__(self) -> using:
+        self._tokens.append(_current.set({**_current.get(), **self._options}))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _current.reset(self._tokens.pop())
+
+    async def __aenter__(self) -> using:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: F) -> F:
+        return _decorated(function, self._options)
+
+    def __repr__(self) -> str:
+        return f"paceline.using({', '.join(f'{name}={value!r}' for name, value in self._options.items())})"
+
+
+def _decorated(function: Any, options: Mapping[str, Any]) -> Any:
+    # Each call gets a block of its own: one object must not hold the tokens of concurrent calls.
+    if inspect.iscoroutinefunction(function):
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            with using(**options):
+                return await function(*args, **kwargs)
+
+    elif inspect.isasyncgenfunction(function):
+
+        async def call(*args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
+            with using(**options):
+                async for value in function(*args, **kwargs):
+                    yield value
+
+    elif inspect.isgeneratorfunction(function):
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with using(**options):
+                return (yield from function(*args, **kwargs))
+
+    else:
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with using(**options):
+                return function(*args, **kwargs)
+
+    return functools.wraps(function)(call)
