@@ -1,0 +1,33 @@
+"""HTTP clients with a limiter under them, for frameworks that take clients and make the SDK's themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from paceline._exchange import Meter
+from paceline._wrap import _metered
+
+if TYPE_CHECKING:
+    from paceline._limiter import Limiter
+
+
+def openai(limiter: Limiter, resource: str | None = None, provider: str | None = "openai") -> tuple[Any, Any]:
+    """Returns a sync and an async client of the library that the installed ``openai`` takes, with its own defaults."""
+    import openai
+
+    return (
+        limited(openai.DefaultHttpxClient(), limiter, resource, provider),
+        limited(openai.DefaultAsyncHttpxClient(), limiter, resource, provider),
+    )
+
+
+def httpx_client(limiter: Limiter, resource: str | None = None, provider: str | None = "openai") -> Any:
+    """Returns a sync client of ``httpx``, which follows redirects as frameworks' own clients do."""
+    import httpx
+
+    return limited(httpx.Client(follow_redirects=True), limiter, resource, provider)
+
+
+def limited(client: Any, limiter: Limiter, resource: str | None, provider: str | None) -> Any:
+    """Returns a copy of an HTTP client that asks before each call; ``provider`` where the address does not tell."""
+    return _metered(client, Meter(limiter, resource, provider=provider))
