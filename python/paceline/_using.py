@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import functools
 import inspect
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Callable, Mapping, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NOTHING: Mapping[str, Any] = {}
-_current: ContextVar[Mapping[str, Any]] = ContextVar("paceline_using", default=_NOTHING)
+
+class _Layer(dict[str, Any]):
+    """All that is asked for in a block; what holds around it is found by the layer, so that one object may be entered
+    by many tasks at once."""
+
+    outer: _Layer | None = None
+
+
+_current: ContextVar[_Layer] = ContextVar("paceline_using", default=_Layer())
 
 
 def current() -> Mapping[str, Any]:
@@ -33,7 +40,7 @@ class using:
     ...         sorted(paceline._using.current().items())
     [('lane', 'batch'), ('timeout', 2)]
 
-    As a decorator, of functions, coroutine functions and generators of both kinds:
+    As a decorator of functions and coroutine functions:
 
     >>> @paceline.using(lane="interactive")
     ... def lane():
@@ -64,16 +71,19 @@ class using:
             "on_error": on_error,
         }
         self._options = {name: value for name, value in named.items() if value is not None} | metrics
-        self._tokens: list[Token[Mapping[str, Any]]] = []
 
     def __enter__(self) -> using:
-        self._tokens.append(_current.set({**_current.get(), **self._options}))
+        outer = _current.get()
+        layer = _Layer(outer)
+        layer.update(self._options)
+        layer.outer = outer
+        _current.set(layer)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _current.reset(self._tokens.pop())
+        _current.set(_current.get().outer or _Layer())
 
     async def __aenter__(self) -> using:
         return self.__enter__()
@@ -91,30 +101,24 @@ class using:
 
 
 def _decorated(function: Any, options: Mapping[str, Any]) -> Any:
-    # Each call gets a block of its own: one object must not hold the tokens of concurrent calls.
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        # Its block would be open in the caller's code between two values.
+        raise TypeError(
+            f"paceline.using cannot decorate the generator {function.__qualname__}: put `with paceline.using(...)` around "
+            "the calls inside it"
+        )
     if inspect.iscoroutinefunction(function):
 
-        async def call(*args: Any, **kwargs: Any) -> Any:
+        @functools.wraps(function)
+        async def acall(*args: Any, **kwargs: Any) -> Any:
             with using(**options):
                 return await function(*args, **kwargs)
 
-    elif inspect.isasyncgenfunction(function):
+        return acall
 
-        async def call(*args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
-            with using(**options):
-                async for value in function(*args, **kwargs):
-                    yield value
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with using(**options):
+            return function(*args, **kwargs)
 
-    elif inspect.isgeneratorfunction(function):
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with using(**options):
-                return (yield from function(*args, **kwargs))
-
-    else:
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with using(**options):
-                return function(*args, **kwargs)
-
-    return functools.wraps(function)(call)
+    return call
