@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -57,6 +57,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) outage: Outage,
     pub(crate) directory: Mutex<Directory>,
+    pub(crate) generation: AtomicU64,
     closed: AtomicBool,
     watches: Mutex<Vec<Arc<Watch>>>,
 }
@@ -106,9 +107,24 @@ impl Limiter {
         }
     }
 
+    /// Returns the configured resource that a name or an alias stands for, `None` where it stands for none.
+    pub fn configured(&self, name: &str) -> Option<Name> {
+        lock(&self.0.directory).find(name).map(|(name, _)| name)
+    }
+
     /// Returns the names of all configured resources, in order.
     pub fn resources(&self) -> Vec<Name> {
         lock(&self.0.directory).names()
+    }
+
+    /// Returns how many configurations have come into force: what a name stood for may have changed with each.
+    pub fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
+    /// Returns whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.0.check_open().is_err()
     }
 
     /// Finds a limit by its name.
@@ -237,6 +253,7 @@ impl Shared {
             store,
             outage,
             directory: Mutex::new(Directory::new(UnknownResource::Refuse)),
+            generation: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             watches: Mutex::default(),
         }

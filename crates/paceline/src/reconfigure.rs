@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use paceline_core::{Command, Ledger, LimitSpec, Member, Name, Outcome};
 
@@ -32,6 +33,7 @@ impl Shared {
             }
         }
         *directory = next;
+        self.generation.fetch_add(1, Ordering::Release);
         drop(directory);
         let mut wakers = Wakers::default();
         self.store.hub.tell(&mut wakers, || Event::Configured);

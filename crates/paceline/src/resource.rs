@@ -1,5 +1,6 @@
 //! What callers acquire.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,6 +137,20 @@ impl Resource {
             Some(ResourceSnapshot { limits: drawn.collect(), resource })
         });
         found.require(move || Error::UnknownResource { name: own.to_string(), nearest: None })
+    }
+
+    /// Returns the metrics that its limits count, each once: what this process knows of them, without asking a store.
+    pub fn metrics(&self) -> Vec<Name> {
+        let Counter::Account { account, slot } = &self.0.counter else { return Vec::new() };
+        let counted = account.look(|state, now| {
+            let name = state.name_of(*slot);
+            let snapshot = state.ledger.snapshot(now);
+            let own = snapshot.resources.into_iter().find(|resource| resource.name == name);
+            let drawn = own.map(|resource| resource.limits).unwrap_or_default();
+            let counted = snapshot.limits.into_iter().filter(|limit| drawn.contains(&limit.name));
+            counted.map(|limit| limit.metric).collect::<BTreeSet<Name>>()
+        });
+        counted.map(|metrics| metrics.into_iter().collect()).unwrap_or_default()
     }
 
     /// Returns the name under which it is configured.

@@ -238,8 +238,9 @@ impl Member {
         sender: &UnboundedSender<(usize, Heard)>,
     ) -> Result<Self, Failure> {
         let failed = || Failure::io("a worker process");
-        let program = std::env::current_exe().map_err(failed())?;
-        let mut child = Command::new(program)
+        let program = crate::program().map_err(failed())?;
+        let mut child = Command::new(program.0)
+            .args(program.1)
             .arg("demo-worker")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

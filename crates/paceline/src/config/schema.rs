@@ -158,13 +158,13 @@ fn profile() -> Value {
 
 /// The keys that are limits by themselves.
 const LIMIT_KEY: &str = "^.+_per_(second|minute|hour|day|week|month|[0-9][0-9_]*_(milliseconds?|seconds?|minutes?|hours?|days?))$";
+const SHORT_KEY: &str = "^((r|t|it|ot)p[smhd]|concurrency)$";
 
 fn object(properties: Value, limits: bool) -> Value {
     let mut object = json!({"type": ["object", "null"], "additionalProperties": false});
     object["properties"] = properties;
     if limits {
-        object["patternProperties"] =
-            json!({LIMIT_KEY: reference("amount"), "^concurrent_": reference("amount")});
+        object["patternProperties"] = json!({LIMIT_KEY: reference("amount"), SHORT_KEY: reference("amount"), "^concurrent_": reference("amount")});
     }
     object
 }

@@ -4,13 +4,33 @@ use super::limit::{Calendar, Window};
 
 const UNITS: [(&str, u64); 3] = [("second", 1_000), ("minute", 60_000), ("hour", 3_600_000)];
 
+/// What the field calls limits: the metric's first letters, then `p`, then the window's.
+const METRICS: [(&str, &str); 4] =
+    [("r", "requests"), ("t", "tokens"), ("it", "input_tokens"), ("ot", "output_tokens")];
+const WINDOWS: [(&str, &str); 4] = [("ps", "second"), ("pm", "minute"), ("ph", "hour"), ("pd", "day")];
+
 /// Returns the metric and the window that a key says, if it is a limit.
 pub(crate) fn read(key: &str) -> Option<(&str, Window)> {
+    if let Some((metric, window)) = initials(key) {
+        return Some((metric, read_window(window)?));
+    }
+    if key == "concurrency" {
+        return Some(("concurrent_requests", Window::InFlight));
+    }
     if key.strip_prefix("concurrent_").is_some_and(|rest| !rest.is_empty()) && !key.contains("_per_") {
         return Some((key, Window::InFlight));
     }
     let (metric, window) = key.rsplit_once("_per_")?;
     (!metric.is_empty()).then_some((metric, read_window(window)?))
+}
+
+/// Reads `rpm`, `itpm`, `tpd` and the like.
+fn initials(key: &str) -> Option<(&'static str, &'static str)> {
+    let (metric, window) = key.split_at_checked(key.len().checked_sub(2)?)?;
+    let named = |names: &[(&str, &'static str)], short: &str| {
+        names.iter().find(|(initials, _)| *initials == short).map(|(_, name)| *name)
+    };
+    Some((named(&METRICS, metric)?, named(&WINDOWS, window)?))
 }
 
 /// Returns whether a key is a limit.

@@ -1,0 +1,65 @@
+//! The native part of the Python package: glue between Python's ways of waiting and the library.
+
+mod acquire;
+mod amounts;
+mod blocks;
+mod clock;
+mod count;
+mod current;
+mod drive;
+mod errors;
+mod events;
+mod limiter;
+mod logging;
+mod park;
+mod permit;
+mod reply;
+mod seat;
+mod views;
+mod wake;
+
+use std::ffi::OsString;
+
+use pyo3::prelude::*;
+
+/// Runs the command line, and returns its exit code.
+#[pyfunction]
+fn run_command(py: Python<'_>, program: Vec<OsString>, arguments: Vec<OsString>) -> u8 {
+    py.detach(|| paceline_cli::run(program, arguments))
+}
+
+/// Holds the threads of this module still while the process forks.
+#[pyfunction]
+fn before_fork() {
+    blocks::before_fork();
+    logging::before_fork();
+}
+
+/// Goes on after a fork: in the child what was inherited refuses at once.
+#[pyfunction]
+fn after_fork(child: bool) {
+    logging::after_fork(child);
+    blocks::after_fork(child);
+    if child {
+        paceline::forked();
+    }
+}
+
+#[pymodule(gil_used = false)]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    logging::install();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<limiter::Limiter>()?;
+    module.add_class::<acquire::Acquire>()?;
+    module.add_class::<permit::Permit>()?;
+    module.add_class::<reply::Reply>()?;
+    module.add_class::<events::Events>()?;
+    module.add_class::<clock::ManualClock>()?;
+    module.add_function(wrap_pyfunction!(count::count_text, module)?)?;
+    module.add_function(wrap_pyfunction!(count::count_texts, module)?)?;
+    module.add_function(wrap_pyfunction!(current::keep_current, module)?)?;
+    module.add_function(wrap_pyfunction!(run_command, module)?)?;
+    module.add_function(wrap_pyfunction!(before_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(after_fork, module)?)?;
+    Ok(())
+}

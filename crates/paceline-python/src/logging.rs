@@ -1,0 +1,114 @@
+//! Hands what the library logs to Python's logger `paceline`.
+//!
+//! The library may log while it holds a lock, and a thread that waits for that lock may hold the interpreter; so a
+//! record is queued, and handed over by the call that caused it, or by a thread of its own.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use pyo3::prelude::*;
+
+struct Forward;
+
+#[derive(Default)]
+struct Queue {
+    records: Vec<(Level, String)>,
+    /// Whether a thread is on its way to hand them over.
+    carried: bool,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue { records: Vec::new(), carried: false });
+static SOME: AtomicBool = AtomicBool::new(false);
+
+/// How many records wait at most; more are dropped.
+const MOST: usize = 1_000;
+
+/// Takes over the library's log.
+pub(crate) fn install() {
+    if log::set_logger(&Forward).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+}
+
+fn queue() -> MutexGuard<'static, Queue> {
+    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Log for Forward {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("paceline")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let mut queue = queue();
+        if queue.records.len() < MOST {
+            queue.records.push((record.level(), record.args().to_string()));
+        }
+        SOME.store(true, Ordering::Release);
+        if !queue.carried {
+            queue.carried = std::thread::Builder::new().name("paceline-log".into()).spawn(carry).is_ok();
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn carry() {
+    // While the interpreter ends nobody reads the log.
+    let carried = Python::try_attach(|py| {
+        queue().carried = false;
+        deliver(py);
+    });
+    if carried.is_none() {
+        queue().carried = false;
+    }
+}
+
+/// Hands over what was logged.
+pub(crate) fn deliver(py: Python<'_>) {
+    if !SOME.swap(false, Ordering::AcqRel) {
+        return;
+    }
+    let records = std::mem::take(&mut queue().records);
+    if let Err(error) = hand_over(py, records) {
+        error.write_unraisable(py, None);
+    }
+}
+
+fn hand_over(py: Python<'_>, records: Vec<(Level, String)>) -> PyResult<()> {
+    let logger = py.import("logging")?.call_method1("getLogger", ("paceline",))?;
+    for (level, message) in records {
+        let level = match level {
+            Level::Error => 40,
+            Level::Warn => 30,
+            Level::Info => 20,
+            Level::Debug | Level::Trace => 10,
+        };
+        logger.call_method1("log", (level, "%s", message))?;
+    }
+    Ok(())
+}
+
+thread_local! {
+    static FORKING: RefCell<Option<MutexGuard<'static, Queue>>> = const { RefCell::new(None) };
+}
+
+/// Holds everything still while the process forks.
+pub(crate) fn before_fork() {
+    let still = queue();
+    FORKING.set(Some(still));
+}
+
+/// Goes on after a fork; a child has no thread that carries.
+pub(crate) fn after_fork(child: bool) {
+    if let Some(mut queue) = FORKING.take()
+        && child
+    {
+        *queue = Queue::default();
+    }
+}
