@@ -1,0 +1,103 @@
+"""Counts the tokens of texts: exactly where the native module has the vocabulary, by a calibrated estimate otherwise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from math import ceil
+
+from paceline._count.models import Model
+
+_WORD, _LETTER, _DIGIT, _MARK, _LINE = 0.36, 0.18, 0.69, 0.48, 0.57
+"""Tokens of ASCII text, each: a run between spaces, a letter, a digit, a mark of punctuation, a line."""
+
+_BLOCKS: tuple[tuple[float, str], ...] = (
+    (0.74, "00-02 1e"),  # Latin letters with diacritics
+    (0.48, "03"),  # Greek
+    (0.37, "04"),  # Cyrillic
+    (0.47, "05"),  # Hebrew, Armenian
+    (0.40, "06-08 fb-fe"),  # Arabic
+    (0.41, "09-0d"),  # Indic scripts
+    (0.47, "0e-1d"),  # Thai, Lao, Georgian and others
+    (1.00, "1f-2f"),  # punctuation, arrows, box drawing, mathematics
+    (0.86, "30-33 ff"),  # kana, punctuation of East Asia
+    (0.84, "34-9f f9-fa"),  # Han
+    (0.80, "a0-d7"),  # Hangul
+    (1.00, "d8-f8"),  # halves of everything beyond the first plane: emoji
+)
+"""Tokens of every other character, by the high byte of its UTF-16 code."""
+
+_RUN = re.compile(rb"[A-Za-z0-9+/=]{40,}")
+_IN_RUN = 0.4
+"""What a character of a run without spaces (base64, digests) costs beside its letters and digits."""
+
+_DIGITS = b"0123456789"
+_SPACES = b" \t\r\n\x0b\x0c"
+_LETTERS = bytes(range(65, 91)) + bytes(range(97, 123))
+
+
+def _table(spans: str) -> bytes:
+    ends = (span.split("-") for span in spans.split())
+    return bytes(code for end in ends for code in range(int(end[0], 16), int(end[-1], 16) + 1))
+
+
+_RATES = tuple((rate, _table(spans)) for rate, spans in _BLOCKS)
+
+
+def count_texts(texts: list[str], model: Model) -> tuple[int, str | None]:
+    """Returns the tokens of texts, each counted by itself, and the vocabulary that they were counted with."""
+    if model.vocabulary is not None:
+        native = _native_counter()
+        if native is not None:
+            return native(model.vocabulary, texts), model.vocabulary
+    return ceil(estimate(texts, model)), None
+
+
+def estimate(texts: Iterable[str], model: Model) -> float:
+    """Returns about how many tokens texts have.
+
+    A weighted sum of what they consist of: words, letters, digits, marks and lines of ASCII, and the scripts of the
+    other characters. The weights were fitted (least squares of the relative error) to ``o200k_base`` over the texts of
+    ``tests/reading/texts.py``, which has prose in 21 languages, five programming languages and ten kinds of data, and
+    over 220 pieces of sources, documentation and JSON of 600 to 3,000 characters. The error over those pieces is
+    between -16 % and +22 % for nine in ten, +1 % on average; over the short composed texts it is at most 25 %.
+    """
+    ascii_tokens = other_tokens = 0.0
+    for text in texts:
+        plain = text.encode("ascii", "ignore")
+        ascii_tokens += _ascii_tokens(plain)
+        if len(plain) < len(text):
+            other_tokens += _other_tokens(text, len(plain))
+    return ascii_tokens * model.ascii_rate + other_tokens * model.other_rate
+
+
+def _ascii_tokens(text: bytes) -> float:
+    no_digits = text.translate(None, _DIGITS)
+    no_letters = no_digits.translate(None, _LETTERS)
+    marks = len(no_letters.translate(None, _SPACES))
+    tokens = (
+        _WORD * len(text.split())
+        + _DIGIT * (len(text) - len(no_digits))
+        + _LETTER * (len(no_digits) - len(no_letters))
+        + _MARK * marks
+        + _LINE * text.count(b"\n")
+    )
+    if len(text) >= 40:
+        tokens += _IN_RUN * sum(map(len, _RUN.findall(text)))
+    return tokens
+
+
+def _other_tokens(text: str, plain: int) -> float:
+    high = text.encode("utf-16-le", "surrogatepass")[1::2]
+    tokens = -_RATES[0][0] * plain
+    for rate, codes in _RATES:
+        tokens += rate * (len(high) - len(high.translate(None, codes)))
+    return tokens
+
+
+def _native_counter() -> Callable[[str, list[str]], int] | None:
+    try:
+        from paceline import _native
+    except ImportError:
+        return None
+    return getattr(_native, "count_texts", None)
