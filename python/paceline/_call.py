@@ -7,17 +7,14 @@ import time
 from typing import TYPE_CHECKING, Any, Mapping
 
 from paceline import _current, _feedback
-from paceline._errors import PacelineError
 from paceline._using import current
 
 if TYPE_CHECKING:
     from paceline._limiter import Limiter
-    from paceline._native import Acquire, Permit
+    from paceline._native import Permit
 
 _log = logging.getLogger("paceline")
-
-# Longer than providers hold a call open, in seconds. A stream has none.
-_LEASE = 3_600.0
+_current.enable()
 
 
 class Call:
@@ -35,6 +32,8 @@ class Call:
         self._provider = provider
         self._since = time.monotonic()
         self._open = True
+        # Providers hold calls open longer than any lease; this one ends when it is collected, at the latest.
+        permit.keep_alive()
 
     @classmethod
     def begin(
@@ -115,11 +114,6 @@ class Call:
         else:
             self._end(lambda: self._permit.settle())
 
-    def keep_alive(self) -> None:
-        """Keeps the permit however long the answer takes to come, as streams do."""
-        if self._open:
-            self._permit.keep_alive()
-
     def _tell(self, status: int, headers: Mapping[str, str], body: Any) -> None:
         elapsed = time.monotonic() - self._since
         _feedback.tell(
@@ -149,7 +143,6 @@ def _asked(
 ) -> tuple[str | None, dict[str, Any]]:
     asked = dict(current() if options is None else options)
     resource = asked.pop("resource", None) or resource
-    asked.setdefault("lease", _LEASE)
     if resource is not None:
         resource = limiter.resolve(resource) or resource
     elif body is not None:
@@ -161,19 +154,21 @@ def _asked(
     return resource, asked
 
 
-def resource_of(limiter: Limiter, model: str, provider: str | None) -> str | None:
-    """Finds the resource of a model. ``None`` is a limiter's only resource; a name that no configuration knows stays as it
-    is, so that the limiter says what becomes of it."""
-    known = limiter.resolve(model, provider)
+def resource_of(limiter: Limiter, model: str, provider: str | None) -> str:
+    """Finds the resource of a model: under its provider, in the one account that has it, or the limiter's only resource. A
+    name that nobody knows stays as it is, so that the limiter says what becomes of it."""
+    known = limiter.resolve(model, provider) or limiter.resolve(model)
     if known is not None:
         return known
-    return None if len(limiter.resources) == 1 else model
+    resources = limiter.resources
+    return resources[0] if len(resources) == 1 else model
 
 
 def _adopted(limiter: Limiter, resource: str | None) -> Permit | None:
-    """The permit of the block around the call, if nothing used it yet and it is one of this resource."""
-    permit: Permit | None = _current.permit()
-    if permit is None or permit.settled or (resource is not None and permit.resource != resource):
-        return None
-    adopted: Permit | None = _current.adopt(limiter)
-    return adopted
+    """The permit of the innermost block around the call that is one of this resource, if nothing used it yet."""
+    block = _current._open.get()
+    while block is not None:
+        permit, block = block
+        if (resource is None or permit.resource == resource) and permit.adopt(limiter):
+            return permit
+    return None

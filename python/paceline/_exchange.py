@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, AsyncIterator, Awaitable, Callable, Itera
 
 from paceline import _endpoint
 from paceline._call import Call, resource_of
-from paceline._errors import PacelineError
 from paceline._surface import raised
 from paceline._usage import SseUsage, read
 from paceline._using import current
@@ -49,7 +48,7 @@ class Meter:
         resource: str | None = None,
         *,
         provider: str | None = None,
-        surface: Callable[[PacelineError, Any], Any] = raised,
+        surface: Callable[[Exception, Any], Any] = raised,
     ) -> None:
         self.limiter = limiter
         self._resource = resource
@@ -67,7 +66,7 @@ class Meter:
         provider = _endpoint.provider_of(request.url.host) or self._provider
         try:
             call = Call.begin(self.limiter, self._named(asked, provider), asked.body, provider=provider)
-        except PacelineError as error:
+        except Exception as error:
             return self._surface(error, request)
         try:
             response = send()
@@ -90,7 +89,7 @@ class Meter:
         provider = _endpoint.provider_of(request.url.host) or self._provider
         try:
             call = await Call.abegin(self.limiter, self._named(asked, provider), asked.body, provider=provider)
-        except PacelineError as error:
+        except Exception as error:
             return self._surface(error, request)
         try:
             response = await send()
@@ -126,7 +125,6 @@ def took(call: Call, response: Any) -> None:
         if response.is_closed:
             call.settle(read(response.content))
         else:
-            call.keep_alive()
             module = module_of(response)
             tap = Tap(call, response, module)
             sync, asynchronous = streams(module)

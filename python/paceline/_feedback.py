@@ -81,7 +81,8 @@ def tell(
 
 
 def _refused(limiter: Limiter, lessons: _Lessons, resource: str, refusal: Refusal) -> None:
-    said = refusal.said if len(refusal.said) <= 200 else refusal.said[:200] + "…"
+    said = " ".join(refusal.said.split())
+    said = said if len(said) <= 200 else said[:200] + "…"
     if refusal.kind == "too_large":
         _warn_once(
             lessons,

@@ -6,13 +6,11 @@ import sys
 from functools import lru_cache
 from typing import Any, Iterator
 
-from paceline._errors import PacelineError
-
 EXTENSION = "paceline"
 """Under which name a response of :func:`replied` carries its error."""
 
 
-def raised(error: PacelineError, request: Any) -> Any:
+def raised(error: Exception, request: Any) -> Any:
     """Raises a refusal where an HTTP library was asked to send.
 
     The SDKs made by Stainless retry whatever a transport raises and wrap it in their ``APIConnectionError``, save for
@@ -21,7 +19,11 @@ def raised(error: PacelineError, request: Any) -> Any:
     """
     if "x-stainless-lang" in request.headers:
         plain = getattr(type(error), "_plain", type(error))
-        error.__class__ = _kin(plain, tuple(_roots()))
+        kin = _kin(plain, tuple(_roots()))
+        try:
+            error.__class__ = kin
+        except TypeError:  # an error of Python's own, such as the ValueError for a demand that names no tokens
+            raise kin(*error.args) from error
     raise error
 
 
@@ -32,7 +34,7 @@ def _roots() -> Iterator[type[Exception]]:
             yield theirs
 
 
-def replied(error: PacelineError, request: Any) -> Any:
+def replied(error: Exception, request: Any) -> Any:
     """Answers with a refusal, for SDKs that let no exception pass: a response that forbids a retry and carries the error."""
     from paceline._exchange import module_of
 
@@ -41,19 +43,20 @@ def replied(error: PacelineError, request: Any) -> Any:
     )
 
 
-def carried(error: BaseException) -> PacelineError | None:
+def carried(error: BaseException) -> Exception | None:
     """Returns the refusal behind the error that an SDK made of :func:`replied`."""
     extensions = getattr(getattr(error, "response", None), "extensions", None)
     found = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
-    return found if isinstance(found, PacelineError) else None
+    return found if isinstance(found, Exception) else None
 
 
 @lru_cache(maxsize=None)
-def _kin(plain: type[PacelineError], roots: tuple[type[Exception], ...]) -> Any:
-    def reduce(self: PacelineError) -> tuple[Any, ...]:
-        # In another process it is ours alone.
-        restore, (_, *facts), *rest = plain.__reduce__(self)
-        return (restore, (plain, *facts), *rest)
+def _kin(plain: type[Exception], roots: tuple[type[Exception], ...]) -> Any:
+    def reduce(self: Any) -> Any:
+        # In another process it is what it was alone.
+        restore, args, *state = plain.__reduce__(self)
+        args = tuple(plain if part is type(self) else part for part in args)
+        return (plain if restore is type(self) else restore, args, *state)
 
     about = {"__module__": plain.__module__, "__qualname__": plain.__qualname__, "__doc__": plain.__doc__}
     return type(plain.__name__, (plain, *roots), {**about, "_plain": plain, "__reduce__": reduce})

@@ -29,9 +29,8 @@ def current() -> Mapping[str, Any]:
 class using:
     """Sets what wrapped calls ask for, in a block or in a function.
 
-    ``lane``, ``timeout`` and ``max_expected_wait`` (seconds), ``head_start`` (seconds), ``lease`` (seconds), ``on_error``
-    and any metric mean what they mean to :meth:`paceline.Limiter.acquire`; ``resource`` names the resource that the calls
-    draw on, whatever model they name. Blocks nest: the inner one overrides what it names. It holds for the thread or the
+    ``lane``, ``timeout``, ``max_expected_wait`` and ``head_start`` (seconds), ``on_error`` and any metric mean what they mean
+    to :meth:`paceline.Limiter.acquire`; ``resource`` names the resource that the calls draw on, whatever model they name. Blocks nest: the inner one overrides what it names. It holds for the thread or the
     asyncio task that enters it, and for tasks started inside.
 
     >>> import paceline
@@ -57,7 +56,6 @@ class using:
         timeout: float | None = None,
         max_expected_wait: float | None = None,
         head_start: float | None = None,
-        lease: float | None = None,
         on_error: Any = None,
         **metrics: int,
     ) -> None:
@@ -67,7 +65,6 @@ class using:
             "timeout": timeout,
             "max_expected_wait": max_expected_wait,
             "head_start": head_start,
-            "lease": lease,
             "on_error": on_error,
         }
         self._options = {name: value for name, value in named.items() if value is not None} | metrics

@@ -72,7 +72,6 @@ class _Meter:
         for name in ("stream", "body"):
             stream = parsed_response.get(name)
             if hasattr(stream, "get_initial_response"):
-                call.keep_alive()
                 parsed_response[name] = _Stream(stream, call)
                 return
         call.settle(parsed_response)

@@ -65,7 +65,7 @@ def _wrapped(client: Any, limiter: Limiter, resource: str | None) -> Any:
     metered = {"httpx_client": _metered(inner, meter)}
     if api._async_httpx_client is not None:
         metered["httpx_async_client"] = _metered(api._async_httpx_client, meter)
-    return type(client)(
+    wrapped = type(client)(
         vertexai=api.vertexai,
         api_key=api.api_key,
         credentials=api._credentials,
@@ -73,3 +73,6 @@ def _wrapped(client: Any, limiter: Limiter, resource: str | None) -> Any:
         location=api.location,
         http_options=api._http_options.model_copy(update=metered),
     )
+    # A client that is collected closes its connections, which this one uses.
+    wrapped._paceline_inner = client
+    return wrapped
