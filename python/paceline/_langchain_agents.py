@@ -9,8 +9,9 @@ from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, convert_to_openai_messages
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from paceline import _failure, _provider
+from paceline import _provider
 from paceline._call import Call
+from paceline._offer import offered, settle
 
 if TYPE_CHECKING:
     from paceline._limiter import Limiter
@@ -37,24 +38,18 @@ class Middleware(AgentMiddleware):  # type: ignore[type-arg]
         """Calls the model when it may go (LangChain's hook for synchronous agents)."""
         body, provider = body_of(request)
         call = Call.begin(self._limiter, self._resource, body, provider=provider)
-        try:
+        with offered(call):
             response = handler(request)
-        except BaseException as error:
-            _failure.end(call, error)
-            raise
-        call.settle(usage_of(response))
+        settle(call, usage_of(response))
         return response
 
     async def awrap_model_call(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
         """Calls the model when it may go (LangChain's hook for asynchronous agents)."""
         body, provider = body_of(request)
         call = await Call.abegin(self._limiter, self._resource, body, provider=provider)
-        try:
+        with offered(call):
             response = await handler(request)
-        except BaseException as error:
-            _failure.end(call, error)
-            raise
-        call.settle(usage_of(response))
+        settle(call, usage_of(response))
         return response
 
 

@@ -154,9 +154,7 @@ class Limits(CustomLogger):
         # LiteLLM tells of neither a cancelled call nor an abandoned stream. The end of the task does, and what keeps the
         # call is LiteLLM's own object for it: a call that is collected is closed.
         logging_object.paceline_call = call
-        if kwargs.get("stream"):
-            call.keep_alive()
-        elif (task := asyncio.current_task()) is not None:
+        if not kwargs.get("stream") and (task := asyncio.current_task()) is not None:
             task.add_done_callback(partial(_closed, weakref.ref(call)))
 
     def _take(self, kwargs: Mapping[str, Any]) -> Call | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from pydantic_ai import RunContext
@@ -16,8 +16,9 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings, merge_model_settings
 from pydantic_ai.usage import RequestUsage
 
-from paceline import _failure, _provider
+from paceline import _provider
 from paceline._call import Call
+from paceline._offer import offered, settle
 
 if TYPE_CHECKING:
     from paceline._limiter import Limiter
@@ -60,12 +61,9 @@ class LimitedModel(WrapperModel):
     ) -> ModelResponse:
         """Makes a request when it may go."""
         call = await self._begin(messages, model_settings, model_request_parameters)
-        try:
+        with offered(call):
             response = await self.wrapped.request(messages, model_settings, model_request_parameters)
-        except BaseException as error:
-            _failure.end(call, error)
-            raise
-        call.settle(usage_of(response.usage))
+        settle(call, usage_of(response.usage))
         return response
 
     @asynccontextmanager
@@ -78,17 +76,18 @@ class LimitedModel(WrapperModel):
     ) -> AsyncGenerator[StreamedResponse]:
         """Makes a request when it may go, and settles it when its stream ends."""
         call = await self._begin(messages, model_settings, model_request_parameters)
-        try:
-            async with self.wrapped.request_stream(
-                messages, model_settings, model_request_parameters, run_context
-            ) as stream:
-                call.keep_alive()
+        async with AsyncExitStack() as stack:
+            with offered(call):
+                stream = await stack.enter_async_context(
+                    self.wrapped.request_stream(messages, model_settings, model_request_parameters, run_context)
+                )
+            try:
                 yield stream
-        except BaseException as error:
-            _failure.end(call, error)
-            raise
+            except BaseException as error:
+                call.close(error)
+                raise
         # A stream that was left early has told only a part of what the provider counts.
-        call.settle(usage_of(stream.usage) if stream.get().state == "complete" else None)
+        settle(call, usage_of(stream.usage) if stream.get().state == "complete" else None)
 
     async def count_tokens(
         self,
