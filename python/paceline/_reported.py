@@ -100,8 +100,8 @@ def _window(amount: int, left: int, reset: str) -> float | None:
     if seconds is None or left >= amount or reset.isdecimal():
         return None
     share = amount / (amount - left)
-    # Vendors cut or round at a millisecond, and from a minute on at a second.
-    blur = 0.001 if seconds < 60 or "." in reset else 1.0
+    # Vendors round at a millisecond and look at a clock that has gone on; windows are far apart.
+    blur = max(0.001, seconds / 10)
     low, high = (seconds - blur) * share, (seconds + blur) * share
     fitting = [window for window in _UNITS if low <= window <= high]
     return fitting[0] if len(fitting) == 1 else None
