@@ -22,6 +22,8 @@ _CHOICES_WITHIN = ("candidateCount", "candidate_count")
 COMPLETION_BOUND = 16
 """What a legacy completion is bounded to unless it says so (OpenAI's API reference)."""
 
+_COMPLETING = ("instruct", "davinci", "babbage")
+
 
 def demand(body: Mapping[str, Any], resolved: str | None = None) -> dict[str, int]:
     """Returns what a call wants, under the names that ``Limiter.acquire`` takes. Never raises.
@@ -66,7 +68,9 @@ def model(body: Mapping[str, Any]) -> str | None:
         named = body.get(name)
         if isinstance(named, str) and named:
             # "openai/gpt-4o" is a name that limiters know; a cloud's path is not.
-            return named.rsplit("/", 1)[-1] if named.startswith(("models/", "projects/", "publishers/", "arn:")) else named
+            return (
+                named.rsplit("/", 1)[-1] if named.startswith(("models/", "projects/", "publishers/", "arn:")) else named
+            )
     return None
 
 
@@ -81,7 +85,7 @@ def _most_output(body: Mapping[str, Any]) -> int | None:
     for config in within:
         bound = _first(config, _BOUNDS_WITHIN) if bound is None else bound
     prompts = _prompts(body)
-    if bound is None and prompts:
+    if bound is None and prompts and any(name in str(body.get("model")) for name in _COMPLETING):
         bound = COMPLETION_BOUND
     if bound is None:
         return None

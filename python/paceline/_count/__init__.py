@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from paceline._count.models import model_of
 from paceline._count.requests import tally_of
 from paceline._count.text import count_texts
 
@@ -55,8 +54,8 @@ def count(request: Any, model: str | None = None) -> Count:
     Exact where the model's vocabulary is known (OpenAI's ``o200k_base`` and ``cl100k_base`` families): texts by the
     vocabulary, ``<|special|>`` being plain text; three tokens a message, one for a name and three for the answer's
     beginning, and tools, by OpenAI's cookbook ("How to count tokens with tiktoken", 2024; checked there against the API
-    for gpt-3.5, gpt-4 and gpt-4o). Other models' texts are estimated: for nine in ten texts of a page or more by -16 %
-    to +22 % of what ``o200k_base`` makes of them, and as far as the model's vocabulary differs from it.
+    for gpt-3.5, gpt-4 and gpt-4o). Other models' texts are estimated: nine in ten texts of half a page or more within
+    -10 % and +18 % of what ``o200k_base`` makes of them, and as far off as the model's vocabulary differs from it.
 
     Pictures count by the provider's rules with the size that their data states (PNG, JPEG, GIF, WebP); one that only
     the provider can see counts as a photo of 2,048 by 1,536 pixels. Pages count 2,250 tokens of text and a picture

@@ -30,7 +30,9 @@ _O200K = re.compile(
     r"(chatgpt-4o|gpt-4o|gpt-4\.1|gpt-4\.5|gpt-5|o1|o3|o4-mini|gpt-oss|codex-mini|computer-use-preview|gpt-audio|gpt-realtime)"
     r"(?![0-9])"
 )
-_CL100K = re.compile(r"(gpt-4|gpt-3\.5|gpt-35)(?![0-9.])|(text-embedding-3-|text-embedding-ada-002|davinci-002|babbage-002)")
+_CL100K = re.compile(
+    r"(gpt-4|gpt-3\.5|gpt-35)(?![0-9.])|(text-embedding-3-|text-embedding-ada-002|davinci-002|babbage-002)"
+)
 _OPENAI = re.compile(r"gpt-|o[0-9](-|$)|chatgpt|codex-|text-embedding-|davinci|babbage|computer-use")
 _CLAUDE = re.compile(r"claude-(?:opus|sonnet|haiku|fable|mythos)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 _CLAUDE_3 = re.compile(r"claude-(?:v?[12]|instant|3)\b")

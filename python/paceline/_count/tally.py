@@ -50,7 +50,9 @@ class Tally:
         self._picture((width, height), None)
 
     def _picture(self, size: tuple[int, int] | None, detail: Any) -> None:
-        tokens, certain = images.picture_tokens(size, self.model, detail if isinstance(detail, str) else self.media_detail)
+        tokens, certain = images.picture_tokens(
+            size, self.model, detail if isinstance(detail, str) else self.media_detail
+        )
         self.tokens += tokens
         self.certain = self.certain and certain
 

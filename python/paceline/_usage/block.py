@@ -112,9 +112,7 @@ RESPONSES = Dialect(
         "input_tokens_details.cached_tokens input_token_details.cached_tokens input_token_details.cache_read "
         "cached_input_tokens cache_read_tokens"
     ),
-    written=_paths(
-        "input_tokens_details.cache_write_tokens input_token_details.cache_creation cache_write_tokens"
-    ),
+    written=_paths("input_tokens_details.cache_write_tokens input_token_details.cache_creation cache_write_tokens"),
     reasoning=_paths(
         "output_tokens_details.reasoning_tokens output_tokens_details.thinking_tokens "
         "output_token_details.reasoning reasoning_tokens details.reasoning_tokens"

@@ -308,7 +308,9 @@ def test_langchain_messages_and_results() -> None:
     assert read(LLMResult(generations=[[ChatGeneration(message=message)]])) == used
     by_output = LLMResult(generations=[], llm_output={"token_usage": {"prompt_tokens": 3, "completion_tokens": 4}})
     assert read(by_output) == {"input_tokens": 3, "output_tokens": 4}
-    by_metadata = AIMessage(content="hi", response_metadata={"token_usage": {"prompt_tokens": 3, "completion_tokens": 4}})
+    by_metadata = AIMessage(
+        content="hi", response_metadata={"token_usage": {"prompt_tokens": 3, "completion_tokens": 4}}
+    )
     assert read(by_metadata) == {"input_tokens": 3, "output_tokens": 4}
 
 
@@ -455,14 +457,24 @@ def test_an_object_that_raises_states_nothing() -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from(
-            ["usage", "message", "response", "delta", "prompt_tokens", "input_tokens", "output_tokens", "tokens"]
-            + ["prompt_tokens_details", "cached_tokens", "usageMetadata", "promptTokenCount", "type", "choices", "meta"]
-        ),
-        inner,
-        max_size=5,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["usage", "message", "response", "delta", "prompt_tokens", "input_tokens", "output_tokens", "tokens"]
+                + [
+                    "prompt_tokens_details",
+                    "cached_tokens",
+                    "usageMetadata",
+                    "promptTokenCount",
+                    "type",
+                    "choices",
+                    "meta",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
     ),
     max_leaves=20,
 )

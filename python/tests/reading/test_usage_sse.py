@@ -78,7 +78,10 @@ BODIES: dict[str, tuple[bytes, dict[str, int]]] = {
     "gemini array in lines": (b"[" + b"\n,\r\n".join(json.dumps(one).encode() for one in GEMINI) + b"]", GEMINI_USED),
     "newline-delimited": (b"\n".join(json.dumps(one).encode() for one in GEMINI) + b"\n", GEMINI_USED),
     "plain": (json.dumps(LAST).encode(), CHAT_USED),
-    "ollama": (b'{"response":"a"}\n{"done":true,"prompt_eval_count":3,"eval_count":5}\n', {"input_tokens": 3, "output_tokens": 5}),
+    "ollama": (
+        b'{"response":"a"}\n{"done":true,"prompt_eval_count":3,"eval_count":5}\n',
+        {"input_tokens": 3, "output_tokens": 5},
+    ),
     "nothing": (sse(chat("a"), "[DONE]"), {}),
     "error": (b'{"error": {"message": "tokens per min"}}', {}),
 }
@@ -103,7 +106,11 @@ def test_any_split_gives_the_same(data: st.DataObject) -> None:
     assert (usage.result() or {}) == used
 
 
-@given(st.lists(st.sampled_from([b"\r", b"\n", b"data:", b" ", b'{"usage": {"prompt_tokens": 5}}', b"{", b"\xef\xbb\xbf", b"x"])))
+@given(
+    st.lists(
+        st.sampled_from([b"\r", b"\n", b"data:", b" ", b'{"usage": {"prompt_tokens": 5}}', b"{", b"\xef\xbb\xbf", b"x"])
+    )
+)
 def test_any_split_of_line_ends_gives_the_same(pieces: list[bytes]) -> None:
     body = b"".join(pieces)
     whole = heard(body)

@@ -244,7 +244,11 @@ def test_a_copy_hears_for_itself() -> None:
     assert "output_tokens" not in (usage.result() or {})
 
 
-@given(st.lists(st.none() | st.integers() | st.text() | st.binary() | st.dictionaries(st.text(), st.integers()), max_size=9))
+@given(
+    st.lists(
+        st.none() | st.integers() | st.text() | st.binary() | st.dictionaries(st.text(), st.integers()), max_size=9
+    )
+)
 def test_garbage_never_raises(events: list[Any]) -> None:
     usage = StreamUsage()
     for event in events:

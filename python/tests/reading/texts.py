@@ -92,7 +92,7 @@ CODE = {
         self._level -= amount
         return True
 ''',
-    "rust": '''impl Bucket {
+    "rust": """impl Bucket {
     /// Returns after how many milliseconds `amount` fits; `None` where it never does.
     pub fn fits_after(&self, now: Millis, amount: u64) -> Option<Millis> {
         let missing = amount.checked_sub(self.level(now))?;
@@ -111,8 +111,8 @@ mod tests {
         assert_eq!(bucket.fits_after(0, 60), Some(0));
     }
 }
-''',
-    "javascript": '''export async function retry(fn, { attempts = 5, baseMs = 200 } = {}) {
+""",
+    "javascript": """export async function retry(fn, { attempts = 5, baseMs = 200 } = {}) {
   for (let attempt = 1; ; attempt++) {
     try {
       return await fn();
@@ -123,7 +123,7 @@ mod tests {
     }
   }
 }
-''',
+""",
     "sql": """SELECT a.account_id, date_trunc('minute', c.started_at) AS minute, sum(c.input_tokens + c.output_tokens) AS tokens
 FROM calls AS c JOIN accounts AS a USING (account_id)
 WHERE c.started_at >= now() - INTERVAL '24 hours' AND c.status <> 429
