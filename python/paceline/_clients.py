@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from paceline._errors import Busy
 from paceline._exchange import Meter
+from paceline._surface import raised
 from paceline._wrap import _metered
 
 if TYPE_CHECKING:
@@ -21,11 +23,19 @@ def openai(limiter: Limiter, resource: str | None = None, provider: str | None =
     )
 
 
-def httpx_client(limiter: Limiter, resource: str | None = None, provider: str | None = "openai") -> Any:
-    """Returns a sync client of ``httpx``, which follows redirects as frameworks' own clients do."""
+def for_litellm(limiter: Limiter, resource: str | None = None, provider: str | None = "openai") -> Any:
+    """Returns a sync client of ``httpx``, which follows redirects as LiteLLM's own does."""
     import httpx
 
-    return limited(httpx.Client(follow_redirects=True), limiter, resource, provider)
+    meter = Meter(limiter, resource, provider=provider, surface=_as_refused)
+    return _metered(httpx.Client(follow_redirects=True), meter)
+
+
+def _as_refused(error: Exception, request: Any) -> Any:
+    # LiteLLM makes an error of its own of whatever is raised, by this number.
+    if isinstance(error, Busy):
+        error.status_code = 429  # type: ignore[attr-defined]
+    return raised(error, request)
 
 
 def limited(client: Any, limiter: Limiter, resource: str | None, provider: str | None) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
-from paceline import _failure, _provider, _request
+from paceline import _failure, _provider
 from paceline._call import Call, resource_of
 from paceline._errors import ConfigError, PacelineError
 
@@ -33,15 +33,16 @@ _TAKES_MAX_RETRIES = frozenset({"acompletion", "atext_completion", "aembedding"}
 class Limits(CustomLogger):
     """Limits the asynchronous calls of LiteLLM's SDK, Router and proxy: ``litellm.callbacks = [Limits(limiter)]``.
 
-    A call waits when its deployment is chosen. It is settled with the usage of its response, or of its stream's end;
+    A call waits when its deployment is chosen. It is settled with the usage of its response, or of its stream's end,
+    for which streams are asked to include it; what LiteLLM's cache answers is given back;
     the Router's retries and fallbacks are calls of their own; a refusal of the provider that names a time pauses the
     resource for everyone. The resource is what the deployment's ``model_info`` says as ``paceline``, else the one that
     the limiter's configuration has for the model (``openai/gpt-4o`` or ``gpt-4o``).
 
     LiteLLM runs the hooks of synchronous calls only to log them. ``Router.completion`` raises ``ConfigError``; for
     ``litellm.completion`` there is one warning, and its use is charged without waiting. For both, limit the HTTP client:
-    ``litellm.client_session = paceline.litellm.client_session(limiter)``. Retries below the hooks cannot wait either: the
-    SDK's own are turned off where the call does not name ``max_retries``; use ``Router(num_retries=...)``.
+    ``litellm.client_session = paceline.litellm.client_session(limiter)``. Retries below the hooks could not wait either:
+    those of the SDK, and ``num_retries`` of a plain call, are turned off; use ``Router(num_retries=...)``.
 
     A refusal of Paceline is raised as it is, and is not retried by LiteLLM.
     """
@@ -59,14 +60,9 @@ class Limits(CustomLogger):
         """Waits until the call may go."""
         if kwargs.get("mock_response") is not None or (kwargs.get("fallbacks") and not _by_router(kwargs)):
             return None  # no call leaves, or one for each fallback, which comes by here itself
-        changed = dict(kwargs)
-        kind = getattr(call_type, "value", call_type)
-        if kind in _TAKES_MAX_RETRIES and changed.get("max_retries") is None:
-            changed["max_retries"] = 0
-        if changed.get("max_retries"):
-            self._warn("max_retries", _BEHIND.format(what="max_retries", repeats="unseen"))
-        if not _by_router(kwargs) and (changed.get("num_retries") or litellm.num_retries):
-            self._warn("num_retries", _BEHIND.format(what="num_retries", repeats="charged without waiting"))
+        changed = self._without_repeats(kwargs, getattr(call_type, "value", call_type))
+        if kwargs.get("stream") and not kwargs.get("stream_options") and _says_usage(kwargs):
+            changed["stream_options"] = {"include_usage": True}
         try:
             call = await Call.abegin(
                 self._limiter, self._resource_of(kwargs), body_of(kwargs), provider=_provider.named(_model(kwargs)[1])
@@ -75,6 +71,14 @@ class Limits(CustomLogger):
             raise _final(refusal, None if _by_router(kwargs) else kwargs.get("litellm_logging_obj")) from None
         self._remember(kwargs, call)
         return changed
+
+    def _without_repeats(self, kwargs: Mapping[str, Any], kind: Any) -> dict[str, Any]:
+        changed = dict(kwargs)
+        if _by_router(kwargs) or kind not in _TAKES_MAX_RETRIES:
+            return changed
+        if kwargs.get("max_retries") or kwargs.get("num_retries") or litellm.num_retries:
+            self._warn("retries", _BEHIND)
+        return {**changed, "max_retries": 0, "num_retries": 0}
 
     async def async_post_call_success_deployment_hook(self, request_data: Any, response: Any, call_type: Any) -> None:
         """Settles a call that is answered."""
@@ -92,8 +96,9 @@ class Limits(CustomLogger):
         self, request_data: Any, response_chunk: Any, call_type: Any
     ) -> None:
         """Settles a stream with its last chunk, if the provider sent a usage."""
-        usage = (getattr(response_chunk, "_hidden_params", None) or {}).get("usage")
-        if usage is not None and getattr(usage, "total_tokens", 0):
+        hidden = getattr(response_chunk, "_hidden_params", None) or {}
+        usage = getattr(response_chunk, "usage", None) or hidden.get("usage")
+        if getattr(usage, "total_tokens", 0):
             self._settle(request_data, {"usage": usage.model_dump()})
 
     async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
@@ -119,15 +124,12 @@ class Limits(CustomLogger):
             raise _final(ConfigError(_SYNC_ROUTER))
 
     def log_pre_api_call(self, model: Any, messages: Any, kwargs: dict[str, Any]) -> None:
-        """Tells of calls that go to the provider without having waited, and charges repeats."""
+        """Tells of calls that go to the provider without having waited."""
         if self not in litellm.callbacks:
             self._warn("callbacks", _NOT_A_CALLBACK)
         elif not str(kwargs.get("call_type", "")).startswith("a"):
             if not _sync_is_limited(model, kwargs.get("custom_llm_provider")):
                 self._warn("sync", _SYNC)
-        elif kwargs.get("litellm_call_id") not in self._open:
-            demand = _request.demand(body_of({**kwargs, **(kwargs.get("optional_params") or {})}))
-            self._record(kwargs, {"input_tokens": demand.get("input_tokens", 0)})
 
     def log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         """Charges a synchronous call, which has not waited."""
@@ -163,13 +165,15 @@ class Limits(CustomLogger):
     def _settle(self, kwargs: Mapping[str, Any], response: Any) -> None:
         call = self._take(kwargs)
         if call is not None:
-            call.settle(response)
+            # Of a stream whose provider says nothing LiteLLM says 0.
+            says = getattr(getattr(response, "usage", None), "total_tokens", 1)
+            call.settle(response if says else None)
 
     def _record(self, kwargs: Mapping[str, Any], usage: Any) -> None:
         try:
             model, provider = _model(kwargs)
             resource = self._resource_of(kwargs) or resource_of(self._limiter, model, _provider.named(provider))
-            self._limiter.record(resource, usage)
+            self._limiter.record(resource, usage, requests=1)
         except PacelineError as error:
             self._warn("record", f"a call of LiteLLM that did not wait could not be charged: {error}")
 
@@ -183,11 +187,11 @@ def client_session(limiter: Limiter, resource: str | None = None) -> Any:
     """Returns a limited ``httpx.Client`` for ``litellm.client_session``, under the synchronous calls of LiteLLM.
 
     LiteLLM uses it for OpenAI and for everything that it calls through OpenAI's SDK. Set it before the first call. The
-    resource is found by the model's name unless ``resource`` says it.
+    resource is found by the model's name unless ``resource`` says it. LiteLLM makes a ``RateLimitError`` of a refusal.
     """
     from paceline import _clients
 
-    session = _clients.httpx_client(limiter, resource)
+    session = _clients.for_litellm(limiter, resource)
     _sessions.add(session)
     return session
 
@@ -207,8 +211,8 @@ _SYNC_ROUTER = (
     "litellm.client_session = paceline.litellm.client_session(limiter)"
 )
 _BEHIND = (
-    "{what} of a LiteLLM call repeats it behind the hooks: its repeats are {repeats}. Use litellm.Router(num_retries=...), "
-    "whose retries wait in line"
+    "num_retries and max_retries of a LiteLLM call would repeat it behind the hooks, unlimited: they are turned off. Use "
+    "litellm.Router(num_retries=...), whose retries wait in line"
 )
 
 
@@ -230,6 +234,12 @@ def _model(kwargs: Mapping[str, Any]) -> tuple[str, str | None]:
     if rest and provider is None and head in litellm.provider_list:
         return rest, head
     return model, provider
+
+
+def _says_usage(kwargs: Mapping[str, Any]) -> bool:
+    model, provider = _model(kwargs)
+    supported = litellm.get_supported_openai_params(model, provider or "openai") or []
+    return "stream_options" in supported
 
 
 def _by_router(kwargs: Mapping[str, Any]) -> bool:
