@@ -32,6 +32,11 @@ def window(metric: str, amount: int, seconds: float) -> Limit:
     return {"metric": metric, "amount": amount, "window": length(seconds), "algorithm": "sliding_window"}
 
 
+def described(limits: list[Limit]) -> dict[str, Any]:
+    """Returns a resource of a configuration, without a limit on purpose where there is none."""
+    return {"limits": limits} if limits else {"unlimited": True}
+
+
 def resource(name: str, limits: list[Limit]) -> dict[str, Any]:
-    """Returns the configuration of one resource, without a limit where there is none."""
-    return {"resources": {name: {"limits": limits} if limits else {"unlimited": True}}}
+    """Returns the configuration of one resource of one's own."""
+    return {"resources": {name: described(limits)}}

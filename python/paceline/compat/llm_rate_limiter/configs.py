@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from paceline.compat import _limits
+
 
 @dataclass
 class ModelRateLimitConfig:
@@ -26,10 +28,10 @@ class ModelRateLimitConfig:
         """Returns the model's part of a Paceline configuration.
 
         >>> ModelRateLimitConfig(requests_per_minute=5).described()
-        {'requests_per_minute': 5}
+        {'limits': [{'metric': 'requests', 'amount': 5, 'window': '60s', 'algorithm': 'sliding_window'}]}
         """
-        amounts = {"requests_per_minute": self.requests_per_minute, "tokens_per_minute": self.tokens_per_minute}
-        return {name: amount for name, amount in amounts.items() if amount} or {"unlimited": True}
+        amounts = {"requests": self.requests_per_minute, "tokens": self.tokens_per_minute}
+        return _limits.described([_limits.window(metric, amount, 60) for metric, amount in amounts.items() if amount])
 
 
 @dataclass

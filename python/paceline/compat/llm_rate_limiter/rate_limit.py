@@ -319,7 +319,8 @@ def _answer(limiter: paceline.Limiter) -> dict[str, Any]:
 def _share(limit: dict[str, Any] | None) -> dict[str, Any]:
     if limit is None:
         return {"current": 0, "limit": 0, "percent": 0}
-    return {"current": limit["used"], "limit": limit["amount"], "percent": limit["used"] / limit["amount"] * 100}
+    current = limit["used"] + limit["held"]
+    return {"current": current, "limit": limit["amount"], "percent": current / limit["amount"] * 100}
 
 
 rate_limiter = RateLimit()
