@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -74,7 +75,7 @@ class Limiter(_native.Limiter):
             on_store_failure=on_store_failure,
             on_lost_state=on_lost_state,
             key_prefix=key_prefix,
-            name=name,
+            name=name or _program(),
             mode=mode,
             clock=clock,
         )
@@ -181,6 +182,13 @@ def _of_one(resource: str, limits: dict[str, Any]) -> dict[str, Any]:
     if slash and account and model:
         return {account: {model: said}}
     return {"resources": {resource: said}}
+
+
+def _program() -> str:
+    """Returns the name of the running program."""
+    started = sys.argv[0] if sys.argv and sys.argv[0] else ""
+    name = os.path.splitext(os.path.basename(started))[0]
+    return os.path.basename(os.path.dirname(started)) if name == "__main__" else name or "python"
 
 
 def _store(store: Any) -> str | None:

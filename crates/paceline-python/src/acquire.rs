@@ -79,7 +79,7 @@ fn first_granted(
             Poll::Ready(Ok(permit)) => return Poll::Ready(Ok(Answered::One(permit, Arc::clone(seat)))),
             Poll::Ready(Err(error)) => {
                 *slot = None;
-                refused = sooner(refused, error);
+                refused = Some(sooner(refused, error));
             }
         }
     }
@@ -92,12 +92,12 @@ fn first_granted(
 }
 
 /// Of two refusals that which may pass earlier.
-fn sooner(one: Option<Error>, other: Error) -> Option<Error> {
+fn sooner(one: Option<Error>, other: Error) -> Error {
     let after = |error: &Error| error.retry_after().map_or(u128::MAX, |after| after.as_millis());
-    Some(match one {
+    match one {
         Some(one) if after(&one) <= after(&other) => one,
         _ => other,
-    })
+    }
 }
 
 /// All permits together, or none: what was granted before a refusal goes back.
@@ -263,7 +263,9 @@ impl Acquire {
                 permit.clone_ref(py).into_any()
             }
             Open::Many(permits) => {
-                permits.iter().for_each(|permit| permit.get().enter());
+                for permit in permits {
+                    permit.get().enter();
+                }
                 value(py, &open)
             }
         };

@@ -100,15 +100,16 @@ impl Amounts {
             "expected_output_tokens" => &mut self.expected_output,
             "reasoning_tokens" => &mut self.reasoning,
             "requests" => &mut self.requests,
-            "concurrency" => return self.say("concurrent_requests", amount),
-            own => return self.say(own, amount),
+            "concurrency" => {
+                self.own.push(("concurrent_requests".to_owned(), amount));
+                return Ok(());
+            }
+            own => {
+                self.own.push((own.to_owned(), amount));
+                return Ok(());
+            }
         };
         *slot = Some(amount);
-        Ok(())
-    }
-
-    fn say(&mut self, name: &str, amount: u64) -> PyResult<()> {
-        self.own.push((name.to_owned(), amount));
         Ok(())
     }
 

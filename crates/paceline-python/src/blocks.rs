@@ -36,13 +36,10 @@ pub(crate) fn open(held: &Arc<Held>) -> Place {
     let period = (held.seat.lease / 3).max(Duration::from_millis(1));
     let entry = Open { held: Arc::downgrade(held), seen: false };
     let mut blocks = blocks();
-    let place = match blocks.free.pop() {
-        Some(place) => place,
-        None => {
-            blocks.open.push(None);
-            blocks.open.len() - 1
-        }
-    };
+    let place = blocks.free.pop().unwrap_or_else(|| {
+        blocks.open.push(None);
+        blocks.open.len() - 1
+    });
     if let Some(slot) = blocks.open.get_mut(place) {
         *slot = Some(entry);
     }

@@ -111,6 +111,7 @@ impl NextEvent {
     }
 
     #[pyo3(signature = (kind, value=None, traceback=None, /))]
+    #[expect(clippy::unused_self, reason = "a method of the protocol of awaitables")]
     fn throw(
         &self,
         py: Python<'_>,

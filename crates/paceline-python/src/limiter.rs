@@ -34,6 +34,8 @@ pub(crate) struct Limiter {
     seats: RwLock<Seats>,
 }
 
+static LAST: AtomicU64 = AtomicU64::new(0);
+
 /// The resources that were looked up under a configuration.
 #[derive(Default)]
 struct Seats {
@@ -105,70 +107,25 @@ impl Limiter {
 
     /// Returns the resource that a call names, or the only one.
     fn named(&self, py: Python<'_>, name: Said<'_, '_>) -> PyResult<Arc<Seat>> {
-        match name.filter(|name| !name.is_none()) {
-            Some(name) => {
-                let name = name.cast::<PyString>().map_err(|_| {
-                    PyTypeError::new_err("the resource is named by a string, such as \"openai/gpt-4o\"")
-                })?;
-                self.seat(py, name.to_cow()?.as_ref())
-            }
-            None => {
-                let only = self.only.read().unwrap_or_else(PoisonError::into_inner).clone();
-                match only {
-                    Some(only) => self.seat(py, &only),
-                    None => Err(PyTypeError::new_err(format!(
-                        "this limiter knows {} resources: say which one is meant",
-                        self.core.resources().len()
-                    ))),
-                }
-            }
-        }
+        let Some(name) = name.filter(|name| !name.is_none()) else { return self.only(py) };
+        let wrong = |_| PyTypeError::new_err("the resource is named by a string, such as \"openai/gpt-4o\"");
+        self.seat(py, name.cast::<PyString>().map_err(wrong)?.to_cow()?.as_ref())
     }
 
-    /// Completes what a call said of its tokens: from what others used, where it said nothing.
-    fn complete(&self, seat: &Seat, amounts: &mut Amounts) -> PyResult<()> {
-        if !seat.limits_tokens || amounts.names_tokens() {
-            return Ok(());
+    /// Returns the only resource.
+    fn only(&self, py: Python<'_>) -> PyResult<Arc<Seat>> {
+        let only = self.only.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match only {
+            Some(only) => self.seat(py, &only),
+            None => Err(PyTypeError::new_err(format!(
+                "this limiter knows {} resources: say which one is meant",
+                self.core.resources().len()
+            ))),
         }
-        if let Some(estimate) = seat.estimate() {
-            amounts.fill(estimate);
-            return Ok(());
-        }
-        Err(PyValueError::new_err(format!(
-            "{} limits tokens, and this call names none: pass input_tokens= and max_output_tokens=, or tokens=, or \
-             request= the body of the call; once 20 calls were settled with their usage, theirs is the estimate",
-            seat.resource.name()
-        )))
-    }
-
-    /// Reads what is said by keywords where speed is not all: the resource is `Some` where one is meant.
-    fn wish(
-        &self,
-        py: Python<'_>,
-        said: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<(Wish, Terms, Option<String>)> {
-        let (mut wish, mut terms, mut model) = (Wish::default(), Terms::default(), None);
-        let Some(said) = said else { return Ok((wish, terms, model)) };
-        for (name, value) in said.iter() {
-            let name = name.cast::<PyString>()?.to_cow()?;
-            match name.as_ref() {
-                "lane" => wish.lane = value.extract()?,
-                "head_start" => wish.head_start = seconds("head_start", Some(&value))?,
-                "timeout" => wish.timeout = seconds("timeout", Some(&value))?,
-                "max_expected_wait" => wish.max_expected_wait = seconds("max_expected_wait", Some(&value))?,
-                "on_error" => terms.on_error = Some(value.unbind()).filter(|said| !said.is_none(py)),
-                "request" => {}
-                own => wish.amounts.set(own, &value)?,
-            }
-        }
-        if let Some(body) = said.get_item("request")?.filter(|body| !body.is_none()) {
-            model = request(py, &body, &mut wish.amounts)?;
-        }
-        Ok((wish, terms, model))
     }
 
     fn seat_of(&self, py: Python<'_>, name: Said<'_, '_>, model: Option<&str>) -> PyResult<Arc<Seat>> {
-        if name.is_none_or(|name| name.is_none())
+        if name.is_none_or(pyo3::types::PyAnyMethods::is_none)
             && let Some(model) = model
         {
             let known = self.resolve(model, None);
@@ -184,9 +141,9 @@ impl Limiter {
         said: Option<&Bound<'_, PyDict>>,
         how: fn(&Resource, paceline::Demand) -> paceline::Acquire,
     ) -> PyResult<(paceline::Acquire, Arc<Seat>, Terms)> {
-        let (mut wish, terms, model) = self.wish(py, said)?;
+        let (mut wish, terms, model) = wish(py, said)?;
         let seat = self.seat_of(py, resource, model.as_deref())?;
-        self.complete(&seat, &mut wish.amounts)?;
+        complete(&seat, &mut wish.amounts)?;
         let acquire = wish.on(how(&seat.resource, wish.amounts.demand()));
         Ok((acquire, seat, terms))
     }
@@ -218,6 +175,44 @@ impl Limiter {
         let _ = self;
         id.parse().map_err(|error| plain(py, "PermitOver", &format!("{error}")))
     }
+}
+
+/// Completes what a call said of its tokens: from what others used, where it said nothing.
+fn complete(seat: &Seat, amounts: &mut Amounts) -> PyResult<()> {
+    if !seat.limits_tokens || amounts.names_tokens() {
+        return Ok(());
+    }
+    if let Some(estimate) = seat.estimate() {
+        amounts.fill(estimate);
+        return Ok(());
+    }
+    Err(PyValueError::new_err(format!(
+        "{} limits tokens, and this call names none: pass input_tokens= and max_output_tokens=, or tokens=, or \
+         request= the body of the call; once 20 calls were settled with their usage, theirs is the estimate",
+        seat.resource.name()
+    )))
+}
+
+/// Reads what is said by keywords where speed is not all: the resource is `Some` where one is meant.
+fn wish(py: Python<'_>, said: Option<&Bound<'_, PyDict>>) -> PyResult<(Wish, Terms, Option<String>)> {
+    let (mut wish, mut terms, mut model) = (Wish::default(), Terms::default(), None);
+    let Some(said) = said else { return Ok((wish, terms, model)) };
+    for (name, value) in said.iter() {
+        let name = name.cast::<PyString>()?.to_cow()?;
+        match name.as_ref() {
+            "lane" => wish.lane = value.extract()?,
+            "head_start" => wish.head_start = seconds("head_start", Some(&value))?,
+            "timeout" => wish.timeout = seconds("timeout", Some(&value))?,
+            "max_expected_wait" => wish.max_expected_wait = seconds("max_expected_wait", Some(&value))?,
+            "on_error" => terms.on_error = Some(value.unbind()).filter(|said| !said.is_none(py)),
+            "request" => {}
+            own => wish.amounts.set(own, &value)?,
+        }
+    }
+    if let Some(body) = said.get_item("request")?.filter(|body| !body.is_none()) {
+        model = request(py, &body, &mut wish.amounts)?;
+    }
+    Ok((wish, terms, model))
 }
 
 /// Reads the body of a call: its amounts where they are not said, and its model.
@@ -277,7 +272,7 @@ impl Limiter {
         mode: Option<&str>,
         clock: Option<PyRef<'_, crate::clock::ManualClock>>,
     ) -> PyResult<Self> {
-        let lease = seconds("lease", lease)?.unwrap_or(Duration::from_secs(15 * 60));
+        let lease = seconds("lease", lease)?.unwrap_or(Duration::from_mins(15));
         let mut builder = paceline::Limiter::builder()
             .lease(lease)
             .on_store_failure(choice("on_store_failure", on_store_failure, &ON_STORE_FAILURE)?)
@@ -294,7 +289,9 @@ impl Limiter {
         if let Some(prefix) = key_prefix {
             builder = builder.key_prefix(prefix);
         }
-        let _ = name;
+        if let Some(name) = name {
+            builder = builder.name(name);
+        }
         if let Some(mode) = mode {
             builder = builder.mode(choice("mode", mode, &MODES)?);
         }
@@ -312,7 +309,6 @@ impl Limiter {
         if let Some(path) = path {
             core.watch_file(path);
         }
-        static LAST: AtomicU64 = AtomicU64::new(0);
         let limiter = Self {
             core,
             id: LAST.fetch_add(1, Ordering::Relaxed),
@@ -361,7 +357,7 @@ impl Limiter {
             model = self::request(py, body, &mut amounts)?;
         }
         let seat = self.seat_of(py, resource, model.as_deref())?;
-        self.complete(&seat, &mut amounts)?;
+        complete(&seat, &mut amounts)?;
         let wish = Wish {
             lane: lane.map(str::to_owned),
             head_start: seconds("head_start", head_start)?,
@@ -393,7 +389,7 @@ impl Limiter {
         resources: &Bound<'_, PyAny>,
         said: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Acquire> {
-        let (_, terms, _) = self.wish(py, said)?;
+        let (_, terms, _) = wish(py, said)?;
         let asked = self.asked_together(py, resources, said)?;
         Ok(Acquire::new(Asking::Any(asked.into_iter().map(Some).collect()), terms))
     }
@@ -406,7 +402,7 @@ impl Limiter {
         requests: &Bound<'_, PyAny>,
         said: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Acquire> {
-        let (_, terms, _) = self.wish(py, said)?;
+        let (_, terms, _) = wish(py, said)?;
         let asked = self.asked_together(py, requests, said)?;
         let asked = asked.into_iter().map(|(acquire, seat)| Asked::Waiting(acquire, seat));
         Ok(Acquire::new(Asking::Many(Together(asked.collect())), terms))
@@ -435,10 +431,10 @@ impl Limiter {
         resource: Said<'_, '_>,
         said: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Reply> {
-        let (mut wish, _, model) = self.wish(py, said)?;
+        let (mut wish, _, model) = wish(py, said)?;
         let seat = self.seat_of(py, resource, model.as_deref())?;
         // A question needs no number: what nobody knows yet is asked as a call of which nothing is known.
-        let _ = self.complete(&seat, &mut wish.amounts);
+        let _ = complete(&seat, &mut wish.amounts);
         let name = seat.resource.name().to_owned();
         let outlook = wish.on(seat.resource.acquire(wish.amounts.demand())).explain();
         Ok(Reply::new(outlook, move |py, outlook| views::outlook(py, &name, &outlook)))

@@ -236,8 +236,7 @@ impl Permit {
         let Some(permit) = self.held.take() else {
             return Err(plain(py, "PermitOver", &format!("permit {} has ended, or never was", self.id())));
         };
-        let terms =
-            Terms { on_error: self.on_error.as_ref().map(|settle| settle.clone_ref(py)), ..Terms::default() };
+        let terms = Terms { on_error: self.on_error.as_ref().map(|settle| settle.clone_ref(py)) };
         Ok(Acquire::one(permit.retry(), Arc::clone(&self.held.seat), terms))
     }
 

@@ -137,6 +137,13 @@ impl Builder {
         self
     }
 
+    /// Names this process for the people who look at a shared store, who see it with its host and its number, as in
+    /// `nightly@host7:4121`; the name of the program where nothing is said. What a name cannot have becomes a dash.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.sharing.name = Some(name.into());
+        self
+    }
+
     /// Chooses how long windows restart where a shared store lost its state.
     pub fn on_lost_state(mut self, how: OnLostState) -> Self {
         self.sharing.on_lost = how;

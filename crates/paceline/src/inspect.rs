@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 
 use crate::store::redis::RedisLink;
 use crate::store::shared::io;
+use crate::store::shared::label;
 use crate::store::shared::link::{Link, LinkError};
 use crate::wire::{self, Answer, Ask, Header, Value, View};
 use crate::{Error, Reply};
@@ -64,6 +65,8 @@ pub struct LedgerState {
 pub struct SessionState {
     /// Its id.
     pub id: SessionId,
+    /// What its process is called, with its host and its number; none for a permit that was detached.
+    pub name: Option<String>,
     /// After what silence it is taken for dead; `None` where silence is no sign.
     pub time_out: Option<Duration>,
     /// What is left of that.
@@ -201,10 +204,14 @@ fn state(name: &Name, told: &Value, view: View) -> LedgerState {
 /// Reads a row of a session. Permits and tickets are counted as permits until they are told apart.
 fn session(row: &Value) -> Option<SessionState> {
     let Value::List(values) = row else { return None };
-    let [id, time_out, expires_in, dead, batches, _, belongings, ..] = values.as_slice() else { return None };
+    let [id, time_out, expires_in, dead, batches, _, belongings, rest @ ..] = values.as_slice() else {
+        return None;
+    };
+    let inbox = rest.first().and_then(text).unwrap_or_default();
     let belongings = number(belongings)?;
     Some(SessionState {
         id: session_id(id)?,
+        name: label::of_channel(&inbox).map(str::to_owned),
         time_out: number(time_out).map(Duration::from_millis),
         expires_in: number(expires_in).map(Duration::from_millis),
         dead: matches!(dead, Value::True),

@@ -45,6 +45,8 @@ pub(crate) struct Sharing {
     pub(crate) store_timeout: Millis,
     pub(crate) key_prefix: String,
     pub(crate) on_lost: OnLostState,
+    /// What people see of this process there.
+    pub(crate) name: Option<String>,
 }
 
 impl Default for Outage {
@@ -62,6 +64,7 @@ impl Default for Sharing {
             store_timeout: STORE_TIMEOUT,
             key_prefix: "paceline:".to_owned(),
             on_lost: OnLostState::Elapsed,
+            name: None,
         }
     }
 }

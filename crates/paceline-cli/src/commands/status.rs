@@ -195,6 +195,7 @@ fn resources(resources: &[ResourceRow]) -> String {
 fn sessions(sessions: &[SessionState]) -> String {
     let columns = [
         ("session", Align::Left),
+        ("process", Align::Left),
         ("holds", Align::Right),
         ("waiting", Align::Right),
         ("batches", Align::Right),
@@ -214,6 +215,7 @@ fn sessions(sessions: &[SessionState]) -> String {
         };
         table.row([
             short(session.id),
+            session.name.clone().unwrap_or_default(),
             counted(session.holds),
             counted(session.waiting),
             grouped(session.batches),
@@ -300,6 +302,7 @@ fn resource_json(resource: &ResourceRow) -> Value {
 fn session_json(session: &SessionState) -> Value {
     json!({
         "id": id_json(session.id),
+        "name": session.name,
         "time_out_ms": session.time_out.map(millis),
         "expires_in_ms": session.expires_in.map(millis),
         "dead": session.dead,

@@ -111,7 +111,7 @@ function views.status()
   local alive = {}
   for _, id in ipairs(L.all_sessions()) do
     local s = L.session_at(id)
-    insert(alive, { id, s.time_out, s.time_out and max(0, s.expires - clock), s.dead, s.last, s.sent, #L.belongings(id, 1000) })
+    insert(alive, { id, s.time_out, s.time_out and max(0, s.expires - clock), s.dead, s.last, s.sent, #L.belongings(id, 1000), s.inbox })
   end
   return { "told", { epoch = M.epoch, seq = M.seq, run_id = M.run_id, clock = clock, wall = wall, kept_until = M.kept_until,
     sessions = alive, tickets = call("HLEN", TICKETS) - 1, waiting = call("ZCARD", LINE) - 1, keeper = M.keeper,

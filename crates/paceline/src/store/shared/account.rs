@@ -34,6 +34,8 @@ pub(super) struct About {
     pub(super) name: Name,
     pub(super) clock: Clock,
     pub(super) lease: Millis,
+    /// What its user calls this process.
+    pub(super) name_of_process: Option<String>,
     pub(super) sharing: Sharing,
     pub(super) link: Arc<dyn Link>,
     pub(super) hub: Arc<Hub>,
@@ -59,6 +61,7 @@ impl Shared {
             name,
             clock: options.clock.clone(),
             lease: options.lease,
+            name_of_process: options.sharing.name.clone(),
             sharing: options.sharing.clone(),
             link,
             hub,
@@ -349,14 +352,15 @@ impl Life {
         let session = super::outage::LOCAL;
         ledger.apply(now, Command::Touch { session, time_out: None });
         let book = State::new(ledger, Leases::new(NEVER, now), now);
-        let inbox = crate::store::here::random_session().0;
+        let random = crate::store::here::random_session().0 >> 64;
+        let random = u64::try_from(random).unwrap_or(u64::MAX);
         Arc::new_cyclic(|this| Self {
             about: Arc::clone(about),
             desk: Mutex::new(Desk::new(book, about.lease)),
             bell: Notify::new(),
             alarm: Alarm::new(),
             this: Weak::clone(this),
-            inbox: format!("{:016x}", inbox >> 64),
+            inbox: super::label::inbox(random, about.name_of_process.as_deref()),
             guard: Guard::new(),
             next: OnceLock::new(),
         })

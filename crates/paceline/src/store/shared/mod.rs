@@ -8,6 +8,7 @@ mod apply;
 mod desk;
 pub(crate) mod io;
 mod job;
+pub(crate) mod label;
 pub mod link;
 mod looks;
 mod outage;
