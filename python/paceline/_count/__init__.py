@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from paceline._count.models import model_of
 from paceline._count.requests import tally_of
 from paceline._count.text import count_texts
 
@@ -27,7 +28,7 @@ class Count(int):
     """The vocabulary that the texts were counted with; ``None`` where they were estimated."""
 
     def __new__(cls, tokens: int, *, exact: bool = False, vocabulary: str | None = None) -> Count:
-        made = super().__new__(cls, tokens)
+        made = int.__new__(cls, tokens)
         made.exact = exact
         made.vocabulary = vocabulary
         return made
@@ -65,6 +66,10 @@ def count(request: Any, model: str | None = None) -> Count:
     >>> count({"model": "claude-sonnet-5", "messages": [{"role": "user", "content": "How many moons has Mars?"}]})
     Count(17, exact=False, vocabulary=None)
     """
+    if isinstance(request, str):
+        of = model_of(model)
+        tokens, vocabulary = count_texts([request], of)
+        return Count(tokens, exact=vocabulary is not None and of.known, vocabulary=vocabulary)
     tally = tally_of(request, model)
     texts, vocabulary = count_texts(tally.texts, tally.model)
     exact = tally.certain and vocabulary is not None and tally.model.known

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import lru_cache
 from math import ceil
+from typing import Any
 
 from paceline._count.models import Model
 
@@ -48,15 +50,15 @@ _RATES = tuple((rate, _table(spans)) for rate, spans in _BLOCKS)
 
 def count_texts(texts: list[str], model: Model) -> tuple[int, str | None]:
     """Returns the tokens of texts, each counted by itself, and the vocabulary that they were counted with."""
-    if model.vocabulary is not None:
-        native = _native_counter()
-        if native is not None:
-            try:
-                return native(model.vocabulary, texts), model.vocabulary
-            except UnicodeEncodeError:
-                # Half a surrogate pair reaches no provider as such.
-                whole = [text.encode(errors="replace").decode() for text in texts]
-                return native(model.vocabulary, whole), model.vocabulary
+    if model.vocabulary is not None and (native := _native()) is not None:
+        try:
+            if len(texts) == 1:
+                return native.count_text(model.vocabulary, texts[0]), model.vocabulary
+            return native.count_texts(model.vocabulary, texts), model.vocabulary
+        except UnicodeEncodeError:
+            # Half a surrogate pair reaches no provider as such.
+            whole = [text.encode(errors="replace").decode() for text in texts]
+            return native.count_texts(model.vocabulary, whole), model.vocabulary
     return ceil(estimate(texts, model)), None
 
 
@@ -102,9 +104,11 @@ def _other_tokens(text: str, plain: int) -> float:
     return tokens
 
 
-def _native_counter() -> Callable[[str, list[str]], int] | None:
+@lru_cache(maxsize=1)
+def _native() -> Any:
+    """Returns the native module; ``None`` where it cannot be loaded, so that estimates remain."""
     try:
-        from paceline import _native
+        from paceline import _native as native
     except ImportError:
         return None
-    return getattr(_native, "count_texts", None)
+    return native
