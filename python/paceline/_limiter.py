@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -40,8 +38,8 @@ class Limiter(_native.Limiter):
     :raises ConfigError: where the configuration or an option is wrong; the message says where, and what instead.
 
     >>> limiter = Limiter("openai/gpt-4o", rpm=500, tpm=30_000, private=True)
-    >>> with limiter.acquire(input_tokens=1_200, max_output_tokens=800) as permit:
-    ...     permit.settle(input_tokens=1_180, output_tokens=212).wait()["returned"]["tokens"]
+    >>> with limiter.acquire(tokens=2_000) as permit:
+    ...     permit.settle(tokens=1_392).wait()["returned"]["tokens"]
     608
     """
 
@@ -108,7 +106,9 @@ class Limiter(_native.Limiter):
                 said = {name: value(*args, **kwargs) if callable(value) and name != "on_error" else value for name, value in asked.items()}
                 return self.acquire(resource, **said)
 
-            if inspect.iscoroutinefunction(function):
+            from inspect import iscoroutinefunction
+
+            if iscoroutinefunction(function):
 
                 @functools.wraps(function)
                 async def limited(*args: Any, **kwargs: Any) -> Any:
@@ -154,6 +154,8 @@ def _end(permit: _native.Permit, answer: Any, settle: bool) -> None:
 
 def _source(resource: str | None, config: Any, limits: dict[str, Any]) -> dict[str, Any]:
     """Returns where the configuration comes from, as the native part takes it."""
+    import json
+
     if resource is not None:
         if config is not None:
             raise ConfigError("give either the one resource and its limits, or config=, not both")

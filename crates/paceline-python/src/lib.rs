@@ -15,6 +15,7 @@ mod park;
 mod permit;
 mod reply;
 mod seat;
+mod specs;
 mod views;
 mod wake;
 
@@ -58,6 +59,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(count::count_text, module)?)?;
     module.add_function(wrap_pyfunction!(count::count_texts, module)?)?;
     module.add_function(wrap_pyfunction!(current::keep_current, module)?)?;
+    module.add_function(wrap_pyfunction!(specs::limiter_of_specs, module)?)?;
     module.add_function(wrap_pyfunction!(run_command, module)?)?;
     module.add_function(wrap_pyfunction!(before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(after_fork, module)?)?;

@@ -309,15 +309,7 @@ impl Limiter {
         if let Some(path) = path {
             core.watch_file(path);
         }
-        let limiter = Self {
-            core,
-            id: LAST.fetch_add(1, Ordering::Relaxed),
-            lease,
-            only: RwLock::default(),
-            seats: RwLock::default(),
-        };
-        limiter.note_only();
-        Ok(limiter)
+        Ok(Self::over(core, lease))
     }
 
     /// Asks for a permit; nothing is asked before the request is awaited, entered, or waited for.
@@ -607,6 +599,18 @@ impl Limiter {
 }
 
 impl Limiter {
+    pub(crate) fn over(core: paceline::Limiter, lease: Duration) -> Self {
+        let limiter = Self {
+            core,
+            id: LAST.fetch_add(1, Ordering::Relaxed),
+            lease,
+            only: RwLock::default(),
+            seats: RwLock::default(),
+        };
+        limiter.note_only();
+        limiter
+    }
+
     fn note_only(&self) {
         let names = self.core.resources();
         let only = if let [only] = names.as_slice() { Some(only.to_string()) } else { None };
