@@ -17,8 +17,6 @@ import paceline
 from paceline.compat.llm_rate_limiter import ModelRateLimitConfig, ProviderRateLimits, RateLimit, RateLimitConfig
 from paceline.compat.llm_rate_limiter import rate_limit as module
 
-pytestmark = pytest.mark.asyncio
-
 _made = iter(range(1_000))
 
 README_YAML = """\

@@ -23,8 +23,6 @@ from paceline.compat.llmratelimiter import (
 
 from .conftest import Server, stop_redis
 
-pytestmark = pytest.mark.asyncio
-
 _made = iter(range(1_000))
 
 

@@ -10,8 +10,6 @@ import pytest
 from openai import AsyncOpenAI
 from redis.asyncio import Redis
 
-pytestmark = pytest.mark.asyncio
-
 
 @dataclass
 class Generated:
