@@ -442,7 +442,8 @@ async def test_logging_callbacks(caplog: pytest.LogCaptureFixture) -> None:
     limiter = memory(config(tokens=100), callbacks=create_logging_callbacks(capacity_consumed="INFO", capacity_refunded=None))
     held = await limiter.acquire_capacity({"tokens": 80}, "m")
     await limiter.refund_capacity({"tokens": 80}, held)
-    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["on_capacity_consumed"]
+    said = [record.getMessage().split(":")[0] for record in caplog.records]
+    assert [slot for slot in said if slot.startswith("on_")] == ["on_capacity_consumed"]
     with pytest.raises(ValueError, match="^'LOUD' is not a level of logging$"):
         create_sync_logging_callbacks(wait_start="LOUD")
 
