@@ -10,6 +10,10 @@ from paceline._count.parts import MESSAGE, NAME, PRIMING, call_of, content, part
 from paceline._count.tally import Tally, first, view
 from paceline._count.tools import all_tools, schema_or_documents
 
+_SYSTEM = ("systemInstruction", "system_instruction")
+_WRITTEN_OUT = frozenset({"response_format", "text", "output_config", "documents"})
+_REMEMBERED = frozenset({"previous_response_id", "conversation", "cachedContent"})
+
 
 def tally_of(request: Any, model: str | None) -> Tally:
     """Returns what a request consists of; a text or a list of texts or tokens is taken as it is."""
@@ -76,13 +80,13 @@ def _body(tally: Tally, body: Mapping[str, Any]) -> None:
     else:
         for name in ("input", "inputs", "texts", "prompt", "inputText", "suffix"):
             _texts_or_tokens(tally, body.get(name))
-    for name in ("systemInstruction", "system_instruction"):
-        content(tally, first(body, name) or first(config, name))
+    if "contents" in body:
+        content(tally, first(body, *_SYSTEM) or first(config, *_SYSTEM))
+        schema_or_documents(tally, "responseSchema", first(config, "responseSchema", "response_schema"))
     all_tools(tally, body, config)
-    for name in ("response_format", "text", "output_config", "responseSchema", "documents"):
-        schema_or_documents(tally, name, body.get(name))
-    schema_or_documents(tally, "responseSchema", first(config, "responseSchema", "response_schema"))
-    if any(body.get(name) is not None for name in ("previous_response_id", "conversation", "cachedContent")):
+    for name in _WRITTEN_OUT & body.keys():
+        schema_or_documents(tally, name, body[name])
+    if any(body[name] is not None for name in _REMEMBERED & body.keys()):
         tally.certain = False
 
 

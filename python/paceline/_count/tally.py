@@ -89,6 +89,11 @@ class Tally:
 
 def view(value: Any) -> Mapping[str, Any] | None:
     """Returns a mapping, or what an SDK's object holds as one; ``None`` for anything else."""
+    # An abstract class is asked at some cost, and most values are plain.
+    if type(value) is dict:
+        return value
+    if value is None or type(value) is str:
+        return None
     if isinstance(value, Mapping):
         return value
     dump = getattr(value, "model_dump", None)
@@ -100,7 +105,11 @@ def view(value: Any) -> Mapping[str, Any] | None:
 
 def first(holder: Mapping[str, Any], *names: str) -> Any:
     """Returns the first of some fields that is not ``None``."""
-    return next((holder[name] for name in names if holder.get(name) is not None), None)
+    for name in names:
+        value = holder.get(name)
+        if value is not None:
+            return value
+    return None
 
 
 def written(value: Any) -> str:

@@ -265,6 +265,9 @@ def _number(block: Any, paths: tuple[Path, ...]) -> int | None:
 
 def field(holder: Any, name: str) -> Any:
     """Returns a field of a mapping or an object; ``None`` where it has none, or reading it fails."""
+    # An abstract class is asked at some cost, and most holders are plain dictionaries.
+    if type(holder) is dict:
+        return holder.get(name)
     try:
         if isinstance(holder, Mapping):
             return holder.get(name)
