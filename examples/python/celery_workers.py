@@ -13,6 +13,7 @@ import os
 import sys
 import time
 
+import openai.resources  # the SDK would import this in each worker, at its first call
 import paceline
 from celery import Celery, group
 from openai import OpenAI

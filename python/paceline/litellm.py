@@ -48,6 +48,9 @@ class Limits(CustomLogger):
     """
 
     def __init__(self, limiter: Limiter, resource: str | None = None) -> None:
+        # LiteLLM imports this within its first call, after the hook: granted, that call would leave most of a second late.
+        import openai.resources  # noqa: F401
+
         super().__init__()
         self._limiter = limiter
         self._resource = resource
