@@ -12,6 +12,7 @@ Under an SDK it is one line: ``client = paceline.wrap(AsyncOpenAI(), limiter)``.
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,8 @@ def __getattr__(name: str) -> Any:
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
+
+atexit.register(_native.end)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

@@ -7,6 +7,7 @@ mod clock;
 mod count;
 mod current;
 mod drive;
+mod ending;
 mod errors;
 mod events;
 mod limiter;
@@ -42,6 +43,7 @@ fn after_fork(child: bool) {
     logging::after_fork(child);
     blocks::after_fork(child);
     if child {
+        ending::forked();
         paceline::forked();
     }
 }
@@ -61,6 +63,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(current::keep_current, module)?)?;
     module.add_function(wrap_pyfunction!(specs::limiter_of_specs, module)?)?;
     module.add_function(wrap_pyfunction!(run_command, module)?)?;
+    module.add_function(wrap_pyfunction!(ending::end, module)?)?;
     module.add_function(wrap_pyfunction!(before_fork, module)?)?;
     module.add_function(wrap_pyfunction!(after_fork, module)?)?;
     Ok(())

@@ -10,6 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
 
+use crate::ending::attached;
+
 struct Forward;
 
 #[derive(Default)]
@@ -60,7 +62,7 @@ impl Log for Forward {
 
 fn carry() {
     // While the interpreter ends nobody reads the log.
-    let carried = Python::try_attach(|py| {
+    let carried = attached(|py| {
         queue().carried = false;
         deliver(py);
     });

@@ -8,12 +8,14 @@ use std::thread::{self, Thread};
 
 use pyo3::prelude::*;
 
+use crate::ending::detached;
+
 /// Drives a future on this thread. On the main thread an interrupt ends the wait at once, with its exception.
 pub(crate) fn block_on<F: Future<Output: Send> + Send + Unpin>(
     py: Python<'_>,
     future: &mut F,
 ) -> PyResult<F::Output> {
-    if is_main(py)? { interruptible::block_on(py, future) } else { Ok(py.detach(|| park(future))) }
+    if is_main(py)? { interruptible::block_on(py, future) } else { Ok(detached(py, || park(future))) }
 }
 
 fn park<F: Future + Unpin>(future: &mut F) -> F::Output {

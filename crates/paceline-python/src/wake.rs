@@ -8,6 +8,8 @@ use std::task::Wake;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::ending::attached;
+
 /// An event loop that has tasks waiting here.
 pub(crate) struct Bridge {
     event_loop: Py<PyAny>,
@@ -86,7 +88,7 @@ impl Bridge {
         drop(queue);
         if !told {
             // While the interpreter ends nobody is left to be woken.
-            Python::try_attach(|py| self.schedule(py));
+            attached(|py| self.schedule(py));
         }
     }
 
