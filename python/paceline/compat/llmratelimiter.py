@@ -336,7 +336,7 @@ class RateLimiter:
         if prompt is None:
             raise ValueError("Must specify either tokens or input_tokens")
         combined = tokens if tokens is not None else self._combined(prompt, output_tokens)
-        wanted = {"tokens": combined, "input_tokens": prompt, "max_output_tokens": output_tokens}
+        wanted: dict[str, Any] = {"tokens": combined, "input_tokens": prompt, "max_output_tokens": output_tokens}
         ahead, permit = await self._permit(wanted)
         known = "" if tokens is not None else str(prompt)
         return AcquireResult(
@@ -346,7 +346,7 @@ class RateLimiter:
             record_id=f"{self._calls.keep(permit) if permit else ''}~{known}",
         )
 
-    async def _permit(self, wanted: dict[str, int]) -> tuple[int, paceline.Permit | None]:
+    async def _permit(self, wanted: dict[str, Any]) -> tuple[int, paceline.Permit | None]:
         """Returns the place in line, and the permit; none where the server is gone and this process's share is too small."""
         try:
             try:
@@ -380,7 +380,7 @@ class RateLimiter:
         or the server does not answer, there is a warning and nothing else.
         """
         call, _, prompt = record_id.rpartition("~")
-        used = {"output_tokens": actual_output}
+        used: dict[str, Any] = {"output_tokens": actual_output}
         if prompt:
             used.update(input_tokens=int(prompt), tokens=self._combined(int(prompt), actual_output))
         try:

@@ -135,12 +135,14 @@ def test_celery_integration(openai_url: str) -> None:
 
         return str(asyncio.run(_run()).choices[0].message.content)
 
-    threads = [threading.Thread(target=lambda i=i: enrich_record.delay(f"record-{i}")) for i in range(3)]
+    results: list[Any] = []
+    threads = [threading.Thread(target=lambda i=i: results.append(enrich_record.delay(f"record-{i}"))) for i in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert enrich_record.delay("last", priority=100).result
+    results.append(enrich_record.delay("last", priority=100))
+    assert [result.traceback for result in results] == [None] * 4
     assert 7_900 <= state("openai")["tokens"]["used"] <= 8_000
 
 

@@ -39,7 +39,7 @@ class _Queue:
                 metrics = (account["limits"][name]["metric"] for name in known["limits"])
                 self.loads[resource] = tuple(metric for metric in dict.fromkeys(metrics) if metric not in CALLS)
 
-    def demand(self, resource: str, load: int | None) -> dict[str, int]:
+    def demand(self, resource: str, load: int | None) -> dict[str, Any]:
         metrics = self.loads.get(resource, ())
         if load is None:
             return {metric: 1 for metric in metrics if metric not in TOKENS}
@@ -132,10 +132,10 @@ class Slot:
         self._queue = queue
         self._resource = queue.limiter.resolve(resource) or resource
         self._asked = (load, priority, lane, timeout)
-        self._acquire: paceline.Acquire | None = None
+        self._acquire: paceline.Acquire[paceline.Permit] | None = None
         self._permit: paceline.Permit | None = None
 
-    def _ask(self) -> paceline.Acquire:
+    def _ask(self) -> paceline.Acquire[paceline.Permit]:
         if self._acquire is not None:
             raise RuntimeError("this slot has been used: call acquire() again for another")
         load, priority, lane, timeout = self._asked

@@ -108,19 +108,19 @@ class Engine:
         return reservation
 
     def _granted(self, family: Family, wanted: FrozenUsage, timeout: float | None) -> Plan[paceline.Permit]:
-        amounts = family.amounts(wanted)
-        if timeout == 0:
-            try:
-                return (yield family.limiter.try_acquire(family.name, **amounts))
-            except paceline.Busy as busy:
-                raise TimeoutError(str(busy)) from busy
-        told = self._callbacks and (self._callbacks.on_wait_start or self._callbacks.after_wait_end_consumption)
-        if not told:
-            return (yield family.limiter.acquire(family.name, timeout=timeout, **amounts))
+        amounts, callbacks = family.amounts(wanted), self._callbacks
+        tells = callbacks is not None and (callbacks.on_wait_start or callbacks.after_wait_end_consumption)
+        permit: paceline.Permit
+        if timeout != 0 and not tells:
+            permit = yield family.limiter.acquire(family.name, timeout=timeout, **amounts)
+            return permit
         try:
-            return (yield family.limiter.try_acquire(family.name, **amounts))
-        except paceline.Busy:
-            before = yield from family.left()
+            permit = yield family.limiter.try_acquire(family.name, **amounts)
+            return permit
+        except paceline.Busy as busy:
+            if timeout == 0:
+                raise TimeoutError(str(busy)) from busy
+        before = yield from family.left()
         facts = {"model_family": family.name, "usage": wanted}
         yield from self._tell("on_wait_start", preconsumption_capacities=before, **facts)
         permit = yield family.limiter.acquire(family.name, timeout=timeout, **amounts)
@@ -405,11 +405,8 @@ class Engine:
 
     def _missing(self, family: Family) -> Plan[None]:
         """Tells once of each quota of a family that nothing was known of it before."""
-        buckets, family_told = sorted(family.buckets), getattr(family, "told", None)
-        if family_told == buckets:
-            return
-        family.told = buckets
-        for metric, seconds in buckets:
+        unknown, family.told = family.buckets - family.told, family.buckets
+        for metric, seconds in sorted(unknown):
             yield from self._tell(
                 "on_missing_consumption_data", model_family=family.name, usage_metric=metric, per_seconds=seconds
             )

@@ -29,6 +29,7 @@ class Family:
         self.overrides: dict[BucketId, float] = {}
         self.touched = time.monotonic()
         self.waiting = 0
+        self.told: frozenset[BucketId] = frozenset()
         self._name()
         longest = max(quota.per_seconds for quota in quotas)
         # After twice its time a bucket has been full, and a refund brings nothing back.
@@ -68,9 +69,9 @@ class Family:
         self.overrides[bucket] = value
         self.limiter.configure(self._described())
 
-    def amounts(self, usage: Usage) -> dict[str, int]:
+    def amounts(self, usage: Usage) -> dict[str, Any]:
         """Returns a usage as the limiter counts it: whole numbers, rounded up."""
-        said = {}
+        said: dict[str, Any] = {}
         for metric, used in usage.items():
             name, scale = self.metrics.get(metric) or _named(metric, [])
             # A float such as 0.1 * 3 is a hair above what was meant.
