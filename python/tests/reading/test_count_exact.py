@@ -172,8 +172,9 @@ def test_models_whose_vocabulary_is_known(model: str, vocabulary: str) -> None:
     assert (counted.vocabulary, counted.exact) == (vocabulary, True)
 
 
-def test_a_newer_model_is_counted_with_the_last_vocabulary_that_was_published() -> None:
-    counted = count("hello world", "gpt-6-astra")
+@pytest.mark.parametrize("model", ["gpt-6-astra", "gpt-4.9", "o5-mini", "gpt-40"])
+def test_a_newer_model_is_counted_with_the_last_vocabulary_that_was_published(model: str) -> None:
+    counted = count("hello world", model)
     assert (counted, counted.vocabulary, counted.exact) == (2, "o200k_base", False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -29,6 +30,18 @@ def heard(body: bytes, size: int | None = None) -> dict[str, int] | None:
     for start in range(0, len(body), size or max(1, len(body))):
         usage.feed(body[start : start + (size or len(body))])
     return usage.result()
+
+
+def heard_around_ends(body: bytes) -> list[dict[str, int] | None]:
+    """What is heard of a body that comes in two pieces, cut at and around the end of each event."""
+    ends = {match.start() + off for match in re.finditer(rb"(\r?\n){2}", body) for off in range(-2, 5)}
+    answers = []
+    for end in ends:
+        usage = SseUsage()
+        usage.feed(body[:end])
+        usage.feed(body[end:])
+        answers.append(usage.result())
+    return answers
 
 
 def chat(content: str, usage: Any = None) -> dict[str, Any]:
@@ -142,12 +155,23 @@ def test_a_cut_stream_has_the_input_alone() -> None:
 @pytest.mark.parametrize("over", [-2, -1, 0, 1, 2, 3, WINDOW, 3 * LARGEST])
 def test_a_huge_event_is_read_by_its_end(over: int, end: str) -> None:
     event = {"type": "response.completed", "response": {"text": "", "usage": {"input_tokens": 3, "output_tokens": 2}}}
-    event["response"]["text"] = "tok " * ((LARGEST + over - len(json.dumps(event)) - len("data: ")) // 4)  # type: ignore[index]
+    missing = LARGEST + over - len(json.dumps(event)) - len("data: ")
+    event["response"]["text"] = "t" * missing  # type: ignore[index]
     body = sse(chat("a"), event, chat("b"), end=end)
     used = {"input_tokens": 3, "output_tokens": 2}
     assert heard(body) == used
     for size in (1 << 12, (1 << 16) + 1, LARGEST):
         assert heard(body, size) == used
+    assert all(each == used for each in heard_around_ends(body))
+
+
+@pytest.mark.parametrize(("after", "used"), [(WINDOW - 200, {"input_tokens": 3, "output_tokens": 2}), (WINDOW, None)])
+def test_of_a_huge_event_one_window_is_kept(after: int, used: dict[str, int] | None) -> None:
+    event = {"text": "t" * LARGEST, "usage": {"input_tokens": 3, "output_tokens": 2}, "metadata": "m" * after}
+    body = sse(event, chat("b"))
+    for size in (len(body), 10_000, 65_537):
+        assert heard(body, size) == used
+    assert all(each == used for each in heard_around_ends(body))
 
 
 def test_a_huge_body_is_read_by_its_end() -> None:
