@@ -64,6 +64,9 @@ PAGE = (1_224, 1_584)
 PAGES_UNSEEN = 10
 """How many pages a document has where only the provider can see it."""
 
+SECONDS_UNSEEN = 60
+"""How long a sound or a film is where only the provider can hear it."""
+
 SECOND_OF_SOUND = {"gemini": 32, "openai": 10}
 """Tokens a second: Gemini's "32 tokens" (audio guide, 2026), OpenAI's "1 token per 100 ms" (Realtime costs, 2026)."""
 

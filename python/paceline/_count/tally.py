@@ -65,11 +65,11 @@ class Tally:
     def sound(self, source: Any, kind: str) -> None:
         data = media.data_of(source)
         rate = images.SECOND_OF_SOUND.get(self.model.vendor, images.SECOND_OF_SOUND["openai"])
-        self.likely(ceil((60 if data is None else media.seconds_of(data, kind)) * rate))
+        self.likely(ceil((images.SECONDS_UNSEEN if data is None else media.seconds_of(data, kind)) * rate))
 
     def film(self, source: Any) -> None:
         data = media.data_of(source)
-        seconds = 60 if data is None else media.seconds_of(data, "film")
+        seconds = images.SECONDS_UNSEEN if data is None else media.seconds_of(data, "film")
         self.likely(ceil(seconds * images.SECOND_OF_FILM))
 
     def blob(self, kind: str, source: Any) -> None:
