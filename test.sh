@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every check and every test. Needs a Rust toolchain (see rust-version in Cargo.toml), a C compiler for one
-# dependency, and redis-server, which it installs where it may; says what is missing. `./test.sh long` adds the long runs
-# of the exam, and three minutes of faults at random.
+# dependency, redis-server, which it installs where it may, and Python 3.10 or later; says what is missing. `./test.sh long`
+# adds the long runs of the exam, and three minutes of faults at random; `./test.sh python` runs the tests of the Python
+# package alone.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -27,6 +28,37 @@ command -v redis-server >/dev/null || missing "redis-server is not there, and co
 have=$(redis-server --version | sed -n 's/.* v=\([0-9.]*\).*/\1/p')
 [ "$(printf '7.0\n%s\n' "$have" | sort -V | head -n 1)" = 7.0 ] || missing "redis-server is ${have:-of an unknown version}, the tests need 7.0 or later"
 
+python=${PYTHON:-$(command -v python3 || true)}
+[ -n "$python" ] || missing "python3 is not there: install CPython 3.10 or later, or name it by PYTHON="
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || missing "$("$python" --version) is too old, the tests need 3.10 or later (PYTHON= names another)"
+"$python" -c 'import ensurepip, venv' 2>/dev/null || missing "$python cannot make virtual environments: install its venv (apt-get install python3-venv)"
+
+# Tests the package as users have it: built as a wheel, installed into environments of its own.
+test_python() {
+    local home=target/python sdks=target/python/sdks frameworks=target/python/frameworks
+    say "the Python package"
+    for environment in "$sdks" "$frameworks"; do
+        [ -x "$environment/bin/python" ] || "$python" -m venv "$environment"
+        "$environment/bin/python" -m pip install --quiet --upgrade "pip>=25.1"
+        "$environment/bin/python" -m pip install --quiet --group "${environment##*/}"
+    done
+    rm -rf "$home/wheels"
+    "$sdks/bin/python" -m pip wheel --quiet --no-deps --wheel-dir "$home/wheels" .
+    for environment in "$sdks" "$frameworks"; do
+        "$environment/bin/python" -m pip install --quiet --no-deps --force-reinstall "$home"/wheels/paceline-*.whl
+    done
+    say "types of the Python package"
+    "$frameworks/bin/python" -m mypy python/paceline
+    say "tests of the Python package, with the newest SDKs"
+    "$sdks/bin/python" -m pytest --quiet python/tests --ignore python/tests/frameworks --ignore python/tests/examples
+    say "tests of the Python package, with the frameworks and the SDKs that they take"
+    "$frameworks/bin/python" -m pytest --quiet python/tests/frameworks python/tests/examples python/tests/wrap
+}
+
+if [ "${1:-}" = python ]; then
+    test_python
+    exit
+fi
 if [ "${1:-}" = long ]; then
     export PACELINE_EXAM_STEPS="${PACELINE_EXAM_STEPS:-400000}"
     export PACELINE_SOAK_S="${PACELINE_SOAK_S:-180}"
@@ -57,4 +89,5 @@ else
 fi
 say "examples in the documentation"
 cargo test --workspace --all-features --locked --doc
+test_python
 say "everything passed"
