@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+import uuid
 import weakref
 from itertools import islice
 
@@ -28,7 +29,7 @@ class Calls:
         """Keeps a permit, and returns its id. Some of those whose time has passed are ended."""
         # The time that counts is kept here: a lease would warn of each call that nobody settles.
         permit.renew(math.inf)
-        now, call = time.monotonic(), permit.id
+        now, call = time.monotonic(), name_of(permit)
         with self._lock:
             past = [known for known, (until, _) in islice(self._permits.items(), 16) if until < now]
             ended = [self._permits.pop(known)[1] for known in past]
@@ -46,6 +47,11 @@ class Calls:
 
     def __contains__(self, call: str) -> bool:
         return call in self._permits
+
+
+def name_of(permit: paceline.Permit) -> str:
+    """Returns the name of a call: its permit's id, and one of its own where the permit counts nowhere and has none."""
+    return permit.id if permit.granted_via in ("ledger", "local") else uuid.uuid4().hex
 
 
 def _spend(permits: dict[str, tuple[float, paceline.Permit]]) -> None:

@@ -178,6 +178,15 @@ async def test_no_limits_at_all() -> None:
     assert (await one.acquire(tokens=10**9)).wait_time == 0.0
 
 
+async def test_limits_that_are_switched_off(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("PACELINE_MODE", "off")
+    one = limiter(tpm=100)
+    calls = [await one.acquire(input_tokens=90) for _ in range(3)]
+    for call in calls:
+        await one.adjust(call.record_id, actual_output=1)
+    assert caplog.records == []
+
+
 async def test_degradation_keeps_to_the_limits(mortal_redis: Server, caplog: pytest.LogCaptureFixture) -> None:
     """The original lets everything through while the server is gone; here a process keeps to its share."""
     url = mortal_redis.url()

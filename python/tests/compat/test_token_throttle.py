@@ -244,6 +244,16 @@ async def test_refunded_once() -> None:
     assert (again.reservation_id, again.reason) == (held.reservation_id, "already_refunded")
 
 
+async def test_limits_that_are_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PACELINE_MODE", "off")
+    limiter = memory(config(tokens=1_000))
+    held = [await limiter.acquire_capacity({"tokens": 900}, "m") for _ in range(3)]
+    for one in held:
+        await limiter.refund_capacity({"tokens": 10}, one)
+    with pytest.raises(DuplicateRefundError):
+        await limiter.refund_capacity({"tokens": 10}, held[0])
+
+
 async def test_fractions_of_a_metric_of_ones_own() -> None:
     limiter = memory(config(usd=0.5, requests=0.25, per_seconds=60))
     for _ in range(4):

@@ -114,7 +114,7 @@ def acquire(
         paceline.Busy: (on entering) the time-out passed, or nobody may wait.
 
     Example:
-        >>> configure(config="resources: {postgres-pool: {concurrent_requests: 10}}", url="memory://example")
+        >>> configure(config={"resources": {"postgres-pool": {"concurrent_requests": 10}}}, url="memory://example")
         >>> with acquire("postgres-pool") as slot:
         ...     slot.resource
         'postgres-pool'
@@ -178,6 +178,6 @@ def _text(config: Any) -> str:
         config = Path(os.environ["PACELINE_CONFIG"]) if "PACELINE_CONFIG" in os.environ else ""
     if isinstance(config, Mapping):
         return json.dumps(config, default=str)
-    if isinstance(config, str) and ("\n" in config or ":" in config or not config):
+    if isinstance(config, str) and ("\n" in config or not config):
         return config
     return Path(config).read_text()

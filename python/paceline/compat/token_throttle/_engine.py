@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import paceline
+from paceline.compat._calls import name_of as name_of_call
 from paceline.compat.token_throttle import _callbacks
 from paceline.compat.token_throttle._backends import Backend
 from paceline.compat.token_throttle._errors import (
@@ -97,7 +98,7 @@ class Engine:
             family.waiting -= 1
             family.touched = time.monotonic()
         permit.renew(family.lease)
-        reservation = self._reservation(family, wanted, model, permit.id)
+        reservation = self._reservation(family, wanted, model, name_of_call(permit))
         self._open[reservation.reservation_id] = permit
         try:
             yield from self._consumed(family, reservation, "capacity_consumed")
