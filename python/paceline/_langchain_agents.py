@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from paceline._limiter import Limiter
 
 
-class Middleware(AgentMiddleware):  # type: ignore[type-arg]
+class Middleware(AgentMiddleware):
     """Lets each model call of an agent wait in line: ``create_agent(model, tools, middleware=[Middleware(limiter)])``.
 
     What a call asks for is estimated from its messages, its tools and ``max_tokens``, and settled with the usage of the

@@ -50,7 +50,8 @@ def limit(model: Model, limiter: Limiter, resource: str | None = None) -> Model:
     from paceline import wrap
 
     if hasattr(model, "root_async_client"):
-        return _limit_openai(model, limiter, resource)
+        _limit_openai(model, limiter, resource)
+        return model
     if type(model).__module__.split(".")[0] == "langchain_anthropic":
         for name in ("_client", "_async_client"):
             model.__dict__[name] = wrap(getattr(model, name), limiter, resource)
@@ -62,7 +63,7 @@ def limit(model: Model, limiter: Limiter, resource: str | None = None) -> Model:
     )
 
 
-def _limit_openai(model: Any, limiter: Limiter, resource: str | None) -> Any:
+def _limit_openai(model: Any, limiter: Limiter, resource: str | None) -> None:
     from paceline import wrap
 
     for root, name in (("root_client", "client"), ("root_async_client", "async_client")):
@@ -73,7 +74,6 @@ def _limit_openai(model: Any, limiter: Limiter, resource: str | None) -> Any:
             setattr(model, name, wrapped.chat.completions)
     if model.stream_usage is None:
         model.stream_usage = True
-    return model
 
 
 class RateLimiter(BaseRateLimiter):

@@ -100,7 +100,7 @@ class Limits(CustomLogger):
     ) -> None:
         """Settles a stream with its last chunk, if the provider sent a usage."""
         hidden = getattr(response_chunk, "_hidden_params", None) or {}
-        usage = getattr(response_chunk, "usage", None) or hidden.get("usage")
+        usage: Any = getattr(response_chunk, "usage", None) or hidden.get("usage")
         if getattr(usage, "total_tokens", 0):
             self._settle(request_data, {"usage": usage.model_dump()})
 
@@ -253,7 +253,7 @@ def _sync_is_limited(model: Any, provider: str | None = None) -> bool:
     if litellm.client_session not in _sessions:
         return False
     provider = provider or _model({"model": model})[1] or "openai"
-    return provider in ("openai", "azure") or provider in litellm.openai_compatible_providers
+    return provider in ("openai", "azure") or provider in litellm.constants.openai_compatible_providers
 
 
 def _final(refusal: PacelineError, logging_object: Any = None) -> PacelineError:

@@ -125,7 +125,7 @@ class ConcurrencyLimiter(AbstractConcurrencyLimiter):
     def __init__(self, limiter: Limiter, resource: str | None = None, **metrics: int) -> None:
         self._limiter = limiter
         self._resource = resource
-        self._metrics = metrics
+        self._metrics: dict[str, Any] = dict(metrics)
         self._open: deque[Permit] = deque()
         self._lock = threading.Lock()
 
