@@ -94,7 +94,7 @@ class RateLimiter(BaseRateLimiter):
     """
 
     def __init__(self, limiter: Limiter, resource: str | None = None, **metrics: int) -> None:
-        self._door = Door(limiter, resource, metrics)
+        self._door = Door(limiter, resource, metrics, "paceline.langchain.clients(limiter)")
 
     def acquire(self, *, blocking: bool = True) -> bool:
         """Parks the thread until a call may go; with ``blocking=False`` returns at once whether it may."""

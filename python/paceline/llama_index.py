@@ -27,7 +27,7 @@ class RateLimiter(BaseRateLimiter):
     """
 
     def __init__(self, limiter: Limiter, resource: str | None = None, **metrics: int) -> None:
-        self._door = Door(limiter, resource, metrics)
+        self._door = Door(limiter, resource, metrics, "paceline.llama_index.clients(limiter)")
 
     def acquire(self, num_tokens: int = 0) -> None:
         """Parks the thread until a call may go; ``num_tokens``, if any, is what it takes of ``tokens``."""

@@ -132,6 +132,7 @@ class ConcurrencyLimiter(AbstractConcurrencyLimiter):
     async def acquire(self, source: str) -> None:
         """Waits until a call may go; ``source`` is only pydantic-ai's name for the caller."""
         permit = await self._limiter.acquire(self._resource, **self._metrics)
+        permit.keep_alive()  # a run of an agent may take longer than any lease
         with self._lock:
             self._open.append(permit)
 

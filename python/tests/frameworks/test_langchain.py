@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import operator
 from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
@@ -146,6 +147,19 @@ def test_the_door_takes_what_a_call_is_said_to_want(still: Callable[..., Any]) -
     paceline.langchain.RateLimiter(one, tokens=1_500).acquire()
     assert used(one, "gpt/tokens_per_minute") == 1_500
     assert in_flight(one) == 0
+
+
+def test_the_door_says_that_it_cannot_count_calls_in_flight(
+    limiter: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    door = paceline.langchain.RateLimiter(limiter("llama", rpm=10, concurrency=4))
+    with caplog.at_level(logging.WARNING, "paceline"):
+        door.acquire()
+        asyncio.run(door.aacquire())
+    assert [record.getMessage() for record in caplog.records] == [
+        "llama limits concurrent_requests, and a rate limiter of a framework is not told when a call ends: calls in flight "
+        "are not limited here. Use paceline.langchain.clients(limiter)"
+    ]
 
 
 def word_count(text: str) -> int:
