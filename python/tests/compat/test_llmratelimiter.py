@@ -51,7 +51,6 @@ async def test_an_adjustment_wakes_who_waits(redis_url: str) -> None:
     result = await second
     assert time.monotonic() - started < 5, "the window is a minute long"
     assert result.queue_position == 1
-    assert result.wait_time > 0
 
 
 async def test_an_adjustment_counts_the_burn_down() -> None:

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import pickle
-import subprocess
-import sys
-import threading
 import time
-import warnings
 from typing import Any
 
 import pytest
@@ -22,55 +16,20 @@ from paceline.compat.token_throttle import (
     CapacityReservation,
     CardinalityLimitExceededError,
     DuplicateRefundError,
-    MemoryBackendBuilder,
-    OpenAIUsageCounter,
-    PerModelConfig,
     Quota,
     RateLimiter,
     RateLimiterCallbacks,
     RedisBackendBuilder,
     SyncMemoryBackendBuilder,
     SyncRateLimiter,
-    SyncRateLimiterCallbacks,
     SyncRedisBackendBuilder,
     UnknownReservationError,
     UsageQuotas,
-    create_logging_callbacks,
     create_openai_redis_sync_rate_limiter,
-    create_sync_logging_callbacks,
     frozen_usage,
-    openai_model_family_getter,
 )
 
-from .conftest import Server
-
-
-def config(family: str | None = None, per_seconds: int = 60, **limits: float) -> PerModelConfig:
-    """Quotas by metric."""
-    quotas = [Quota(metric=metric, limit=limit, per_seconds=per_seconds) for metric, limit in limits.items()]
-    return PerModelConfig(quotas=UsageQuotas(quotas), model_family=family)
-
-
-def memory(cfg: Any, **said: Any) -> RateLimiter:
-    return RateLimiter(cfg, backend=MemoryBackendBuilder(), **said)
-
-
-async def queued(limiter: RateLimiter, waiting: int, family: str = "m") -> None:
-    """Waits until so many are in line."""
-    one = limiter._engine._families[family].limiter
-    for _ in range(2_000):
-        accounts = await one.snapshot()
-        if sum(account["resources"][family]["waiting"] for account in accounts.values()) == waiting:
-            return
-        await asyncio.sleep(0)
-    raise AssertionError(f"{waiting} should be in line")
-
-
-async def left(limiter: RateLimiter, family: str = "m") -> dict[str, float]:
-    """What is left of each metric."""
-    from paceline.compat.token_throttle._plan import awaited
-
-    return {bucket[0]: amount for bucket, amount in (await awaited(limiter._engine._families[family].left())).items()}
+from .throttling import config, left, memory, queued
 
 
 async def test_a_refund_wakes_who_waits() -> None:
@@ -304,47 +263,6 @@ async def test_two_models_of_a_family_say_the_same() -> None:
         await limiter.acquire_capacity({"tokens": 1}, "b")
 
 
-async def test_a_limit_changed_by_one_process_holds_for_all(redis_url: str) -> None:
-    def made() -> RateLimiter:
-        return RateLimiter(config("gpt-4o", tokens=1_000), backend=RedisBackendBuilder(redis_url, key_prefix="p"))
-
-    one, other = made(), made()
-    await one.acquire_capacity({"tokens": 1}, "gpt-4o")
-    await other.acquire_capacity({"tokens": 1}, "gpt-4o")
-    await one.set_max_capacity("gpt-4o", "tokens", 60, 100)
-    deadline = time.monotonic() + 10
-    while (await left(other, "gpt-4o"))["tokens"] > 100:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-    with pytest.raises(ValueError, match="can never grant more than 100"):
-        await other.acquire_capacity({"tokens": 500}, "gpt-4o")
-
-
-async def test_two_processes_share_a_server(redis_url: str) -> None:
-    limiter = RateLimiter(config("m", tokens=1_000), backend=RedisBackendBuilder(redis_url, key_prefix="p"))
-    held = await limiter.acquire_capacity({"tokens": 600}, "m")
-    program = """
-import asyncio, pickle, sys
-from paceline.compat.token_throttle import *
-quotas = UsageQuotas([Quota(metric="tokens", limit=1_000)])
-async def main():
-    limiter = RateLimiter(PerModelConfig(quotas=quotas, model_family="m"), backend=RedisBackendBuilder(sys.argv[1], key_prefix="p"))
-    try:
-        await limiter.acquire_capacity({"tokens": 600}, "m", timeout=0)
-    except TimeoutError:
-        print("full", flush=True)
-    await limiter.refund_capacity({"tokens": 100}, pickle.loads(bytes.fromhex(sys.argv[2])))
-    await limiter.acquire_capacity({"tokens": 600}, "m", timeout=5)
-    print("granted", flush=True)
-asyncio.run(main())
-"""
-    command = [sys.executable, "-c", program, redis_url, pickle.dumps(held).hex()]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert ran.stdout.split() == ["full", "granted"], ran.stderr
-    with pytest.raises(UnknownReservationError, match="^reservation has ended, or was never acquired on this store"):
-        await limiter.refund_capacity({"tokens": 100}, held)
-
-
 def test_the_client_is_closed_where_it_belongs_to_the_limiter(redis_url: str) -> None:
     closed = []
 
@@ -393,190 +311,9 @@ async def test_how_much_is_kept() -> None:
     await limiter.acquire_capacity({"tokens": 1}, "c")
 
 
-async def test_callbacks() -> None:
-    told: list[tuple[str, dict[str, Any]]] = []
-
-    def note(slot: str) -> Any:
-        async def callback(**facts: Any) -> None:
-            told.append((slot, facts))
-
-        return callback
-
-    slots = ["on_wait_start", "after_wait_end_consumption", "on_capacity_consumed", "on_capacity_refunded"]
-    slots += ["on_missing_consumption_data", "on_lifecycle_event"]
-    callbacks = RateLimiterCallbacks(**{slot: note(slot) for slot in slots})
-    limiter = memory(config(tokens=100, per_seconds=1), callbacks=callbacks)
-    async with limiter.reserve({"tokens": 100}, "m") as handle:
-        handle.set_actual_usage({"tokens": 90})
-    await limiter.acquire_capacity({"tokens": 80}, "m")
-    assert [slot for slot, _ in told] == [
-        "on_missing_consumption_data",
-        "on_capacity_consumed",
-        "on_lifecycle_event",
-        "on_capacity_refunded",
-        "on_lifecycle_event",
-        "on_wait_start",
-        "after_wait_end_consumption",
-        "on_capacity_consumed",
-        "on_lifecycle_event",
-    ]
-    facts = [facts for _, facts in told]
-    assert facts[0] == {"model_family": "m", "usage_metric": "tokens", "per_seconds": 1}
-    assert facts[1]["preconsumption_capacities"] == {("tokens", 1): 100.0}
-    assert facts[1]["postconsumption_capacities"] == {("tokens", 1): 0.0}
-    assert facts[2]["event"].event_type == "capacity_consumed"
-    assert facts[3]["refunded_usage"] == {"tokens": 10.0}
-    assert facts[6]["wait_time_s"] > 0
-    assert facts[6]["usage"] == {"tokens": 80.0}
-
-
-async def test_a_callback_that_fails_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    async def broken(**facts: Any) -> None:
-        raise KeyError
-
-    async def slow(**facts: Any) -> None:
-        await asyncio.Event().wait()
-
-    callbacks = RateLimiterCallbacks(on_capacity_consumed=broken, on_lifecycle_event=slow)
-    limiter = memory(config(tokens=100), callbacks=callbacks, callback_timeout=0.05)
-    await limiter.acquire_capacity({"tokens": 80}, "m")
-    said = [record.getMessage() for record in caplog.records]
-    assert [message for message in said if "callback" in message] == [
-        "the callback on_capacity_consumed raised; it goes on without it",
-        "the callback on_lifecycle_event took longer than 0.05 s; it goes on without it",
-    ]
-
-
-async def test_logging_callbacks(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="paceline")
-    limiter = memory(config(tokens=100), callbacks=create_logging_callbacks(capacity_consumed="INFO", capacity_refunded=None))
-    held = await limiter.acquire_capacity({"tokens": 80}, "m")
-    await limiter.refund_capacity({"tokens": 80}, held)
-    said = [record.getMessage().split(":")[0] for record in caplog.records]
-    assert [slot for slot in said if slot.startswith("on_")] == ["on_capacity_consumed"]
-    with pytest.raises(ValueError, match="^'LOUD' is not a level of logging$"):
-        create_sync_logging_callbacks(wait_start="LOUD")
-
-
-def test_threads() -> None:
-    told: list[str] = []
-    callbacks = SyncRateLimiterCallbacks(on_wait_start=lambda **facts: told.append(facts["model_family"]))
-    limiter = SyncRateLimiter(config(tokens=1_000), backend=SyncMemoryBackendBuilder(), callbacks=callbacks)
-    first = limiter.acquire_capacity({"tokens": 1_000}, "m")
-    granted: list[CapacityReservation] = []
-    thread = threading.Thread(target=lambda: granted.append(limiter.acquire_capacity({"tokens": 900}, "m")))
-    thread.start()
-    deadline = time.monotonic() + 5
-    while not told:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    assert granted == []
-    limiter.refund_capacity({"tokens": 10}, first)
-    thread.join(5)
-    assert [one.usage["tokens"] for one in granted] == [900.0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with limiter.reserve({"tokens": 10}, "m") as handle:
-            handle.set_actual_usage({"tokens": 5})
-    limiter.close()
-
-
-def test_a_storm_of_threads_never_exceeds_the_quota() -> None:
-    limiter = SyncRateLimiter(config(requests=50, per_seconds=3_600), backend=SyncMemoryBackendBuilder())
-    counted: list[bool] = []
-
-    def work() -> None:
-        for _ in range(20):
-            try:
-                limiter.acquire_capacity({"requests": 1}, "m", timeout=0)
-                counted.append(True)
-            except TimeoutError:
-                counted.append(False)
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(counted) == 50
-
-
-@pytest.mark.parametrize(
-    ("model", "family"),
-    [
-        ("gpt-4.1", "gpt-4.1"),
-        ("openai/gpt-4o-2024-08-06", "gpt-4o"),
-        ("gpt-4o-20241203", "gpt-4o"),
-        ("gpt-4-0613", "gpt-4"),
-        ("gpt-4-1106-preview", "gpt-4"),
-        ("gpt-4-turbo-preview", "gpt-4-turbo"),
-        ("ft:gpt-4o-mini-2024-07-18:org::abc", "gpt-4o-mini"),
-        ("gpt-3.5-turbo-16k-0613", "gpt-3.5-turbo-16k"),
-        ("o1-preview-2024-09-12", "o1"),
-        ("o3-mini", "o3-mini"),
-        ("gpt-4o-audio-preview-2024-10-01", "gpt-4o-audio"),
-        ("chatgpt-4o-latest", "chatgpt-4o-latest"),
-    ],
-)
-def test_families(model: str, family: str) -> None:
-    """As token-throttle 14.0.0 names them."""
-    assert openai_model_family_getter(model) == family
-
-
-def test_counting() -> None:
-    class Words:
-        def encode(self, text: str) -> list[str]:
-            return text.split()
-
-    body: dict[str, Any] = {"messages": [{"role": "user", "content": "one two three"}], "max_tokens": 100}
-    assert OpenAIUsageCounter(lambda model: Words())(model="x", **body) == {"tokens": 106.0, "requests": 1.0}
-    assert 100 < OpenAIUsageCounter()(model="gpt-4o", **body)["tokens"] < 120
-    with pytest.raises(ValueError, match="^Malformed fine-tuned model id: 'ft:gpt-4o'"):
-        openai_model_family_getter("ft:gpt-4o")
-
-
-async def test_requests_are_counted_and_topped_up() -> None:
-    quotas = UsageQuotas([Quota(metric="tokens", limit=1_000), Quota(metric="requests", limit=10)])
-    limiter = memory(PerModelConfig(quotas=quotas, usage_counter=OpenAIUsageCounter()))
-    request: dict[str, Any] = {"model": "gpt-4o", "input": "Hi", "max_output_tokens": 100}
-    held = await limiter.acquire_capacity_for_request(**request, extra_usage={"tokens": 50})
-    assert 150 < held.usage["tokens"] < 170
-    with pytest.raises(ValueError, match="^extra_usage names usd, which the usage_counter did not count"):
-        await limiter.acquire_capacity_for_request(**request, extra_usage={"usd": 1})
-    await limiter.refund_capacity_from_response(held, usage={"total_tokens": 7})
-    assert 990 <= (await left(limiter, "gpt-4o"))["tokens"] <= 1_000
-
-
 def test_what_is_handed_out_is_not_changed() -> None:
     usage = frozen_usage({"tokens": 1})
     with pytest.raises(TypeError):
         usage["tokens"] = 2
     assert pickle.loads(pickle.dumps(usage)) == usage == {"tokens": 1.0}
     assert len({usage, frozen_usage({"tokens": 1})}) == 1
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_is_told(redis_server: Server) -> None:
-    program = """
-import os, sys
-from paceline.compat.token_throttle import *
-def made(backend): return SyncRateLimiter(PerModelConfig(quotas=UsageQuotas([Quota(metric="tokens", limit=100)])), backend=backend)
-memory, shared = made(SyncMemoryBackendBuilder()), made(SyncRedisBackendBuilder(sys.argv[1], key_prefix="p"))
-for limiter in (memory, shared): limiter.acquire_capacity({"tokens": 30}, "m")
-if os.fork() == 0:
-    try:
-        memory.acquire_capacity({"tokens": 1}, "m")
-    except RuntimeError as error:
-        print(type(error).__name__, flush=True)
-    shared.acquire_capacity({"tokens": 60}, "m", timeout=5)
-    print("shared", flush=True)
-    try:
-        shared.acquire_capacity({"tokens": 50}, "m", timeout=0)
-    except TimeoutError:
-        print("full", flush=True)
-    os._exit(0)
-os.wait()
-"""
-    command = [sys.executable, "-c", program, redis_server.url()]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert ran.stdout.split() == ["ForkedStore", "shared", "full"], ran.stderr
