@@ -8,6 +8,8 @@ import doctest
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +75,17 @@ def test_the_examples_of_docstrings_run(name: str) -> None:
     module = importlib.import_module(f"paceline.compat.{name}")
     result = doctest.testmod(module)
     assert result.failed == 0
+
+
+@pytest.mark.parametrize("module", ["llmratelimiter", "llm_rate_limiter.rate_limit", "token_throttle", "ratequeue.aio"])
+def test_nothing_but_the_standard_library_is_imported(module: str) -> None:
+    """Neither the originals nor what they need."""
+    program = f"""
+import sys
+before = set(sys.modules)
+import paceline.compat.{module}
+known = set(sys.stdlib_module_names)
+print(*sorted({{name.split(".")[0] for name in set(sys.modules) - before}} - known - {{"paceline"}}))
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    assert ran.stdout.split() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import random
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 from paceline.compat.token_throttle import (
     CapacityReservation,
+    MemoryBackendBuilder,
     RateLimiter,
     RedisBackendBuilder,
     SyncMemoryBackendBuilder,
@@ -24,7 +26,7 @@ from paceline.compat.token_throttle import (
 )
 
 from .conftest import Server
-from .throttling import config, left
+from .throttling import config, left, queued
 
 
 async def test_a_limit_changed_by_one_process_holds_for_all(redis_url: str) -> None:
@@ -136,3 +138,26 @@ os.wait()
     command = [sys.executable, "-c", program, redis_server.url()]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert ran.stdout.split() == ["ForkedStore", "shared", "full"], ran.stderr
+
+
+@pytest.mark.parametrize("store", ["memory", "redis"])
+async def test_a_storm_of_cancellations_leaves_nothing(store: str, redis_url: str) -> None:
+    seen = random.Random(1)
+    backend = MemoryBackendBuilder() if store == "memory" else RedisBackendBuilder(redis_url, key_prefix="storm")
+    limiter = RateLimiter(config("m", per_seconds=3_600, tokens=1_000, requests=10_000), backend=backend)
+
+    async def call() -> None:
+        asked = {"tokens": seen.randint(1, 900), "requests": 1}
+        async with limiter.reserve(asked, "m", usage_on_error={"tokens": 0, "requests": 0}) as handle:
+            await asyncio.sleep(seen.random() / 500)
+            handle.set_actual_usage({"tokens": 0, "requests": 0})
+
+    calls = [asyncio.create_task(call()) for _ in range(300)]
+    for one in calls:
+        if seen.random() < 0.4:
+            asyncio.get_running_loop().call_later(seen.random() / 5, one.cancel)
+    ends = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 30)
+    assert {type(end) for end in ends} == {type(None), asyncio.CancelledError}
+    await queued(limiter, 0)
+    assert limiter.snapshot_state()["in_flight_reservations"] == 0
+    assert await left(limiter) == {"tokens": 1_000, "requests": 10_000}
