@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from paceline import _current, _feedback
 from paceline._using import current
@@ -20,7 +20,7 @@ _current.enable()
 class Call:
     """A permit, and the answer for which it was used. It ends exactly once; further endings do nothing.
 
-    Made by :meth:`begin` or :meth:`abegin`, which wait in line; then one of :meth:`settle`, :meth:`failed`,
+    Made by :meth:`begin` or :meth:`abegin`, which wait in line; then one of :meth:`settle`, :meth:`used`, :meth:`failed`,
     :meth:`never_left` and :meth:`close` ends it. Collected without an end it is closed.
     """
 
@@ -80,15 +80,18 @@ class Call:
         provider, when it wrote them, had not got back."""
         self._tell(status, headers, None)
 
+    def used(self, usage: Mapping[str, Any]) -> None:
+        """Ends the call with what :func:`paceline._usage.read` returned."""
+        if self._open:
+            self._open = False
+            try:
+                self._permit.settle(**usage)
+            except Exception as error:
+                self._lost(error)
+
     def settle(self, usage: Any = None, /) -> None:
-        """Ends the call with an SDK's response, a dictionary, or what :func:`paceline._usage.read` returns; with ``None``
-        as it was reserved."""
-        if usage is None:
-            self._end(lambda: self._permit.settle())
-        elif isinstance(usage, dict) and "input_tokens" in usage and all(type(n) is int for n in usage.values()):
-            self._end(lambda: self._permit.settle(**usage))
-        else:
-            self._end(lambda: self._permit.settle(usage))
+        """Ends the call with an SDK's response, or a dictionary; with ``None`` as it was reserved."""
+        self._end(lambda: self._permit.settle(usage))
 
     def failed(self, status: int, headers: Mapping[str, str], body: Any = None) -> None:
         """Ends a call that was answered with an error. What was refused on arrival used no tokens, though it counts as a
@@ -120,14 +123,17 @@ class Call:
             self._limiter, self._permit.resource, status, headers, body, provider=self._provider, elapsed=elapsed
         )
 
-    def _end(self, how: Any) -> None:
-        if not self._open:
-            return
-        self._open = False
-        try:
-            how()
-        except Exception as error:  # an answer that was paid for is never lost to our bookkeeping
-            _log.warning("%s: a call could not be settled and stays charged as reserved: %s", self.resource, error)
+    def _end(self, how: Callable[[], Any]) -> None:
+        if self._open:
+            self._open = False
+            try:
+                how()
+            except Exception as error:
+                self._lost(error)
+
+    def _lost(self, error: Exception) -> None:
+        """An answer that was paid for is never lost to our bookkeeping."""
+        _log.warning("%s: a call could not be settled and stays charged as reserved: %s", self.resource, error)
 
     def __del__(self) -> None:
         if getattr(self, "_open", False):

@@ -57,9 +57,9 @@ def may_be_call(method: str, path: str) -> bool:
     return method.upper() == "POST" and bool(_CALLS.search(path) or _IN_PATH.search(path))
 
 
-def is_form(path: str, content_type: str) -> bool:
-    """Tells whether the model has to be looked for in a form."""
-    return content_type.startswith("multipart/form-data") and bool(_FORMS.search(path))
+def may_be_form(path: str) -> bool:
+    """Tells whether the model may have to be looked for in a form."""
+    return bool(_FORMS.search(path))
 
 
 def asked(path: str, content: bytes) -> Asked | None:

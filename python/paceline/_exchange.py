@@ -57,13 +57,14 @@ class Meter:
 
     def exchange(self, request: Any, send: Callable[[], Any]) -> Any:
         """Sends a request when the limiter lets it go."""
-        path = request.url.path
+        url = request.url
+        path = url.path
         if not _endpoint.may_be_call(request.method, path):
             return send()
         asked = _endpoint.asked(path, request.read() if _is_form(request, path) else _content(request))
         if asked is None:
             return send()
-        provider = _endpoint.provider_of(request.url.host) or self._provider
+        provider = _endpoint.provider_of(url.host) or self._provider
         try:
             call = Call.begin(self.limiter, self._named(asked, provider), asked.body, provider=provider)
         except Exception as error:
@@ -80,13 +81,14 @@ class Meter:
 
     async def aexchange(self, request: Any, send: Callable[[], Awaitable[Any]]) -> Any:
         """Sends a request when the limiter lets it go."""
-        path = request.url.path
+        url = request.url
+        path = url.path
         if not _endpoint.may_be_call(request.method, path):
             return await send()
         asked = _endpoint.asked(path, await request.aread() if _is_form(request, path) else _content(request))
         if asked is None:
             return await send()
-        provider = _endpoint.provider_of(request.url.host) or self._provider
+        provider = _endpoint.provider_of(url.host) or self._provider
         try:
             call = await Call.abegin(self.limiter, self._named(asked, provider), asked.body, provider=provider)
         except Exception as error:
@@ -123,7 +125,11 @@ def took(call: Call, response: Any) -> None:
     else:
         call.heard(status, response.headers)
         if response.is_closed:
-            call.settle(read(response.content))
+            used = read(response.content)
+            if used is not None:
+                call.used(used)
+            else:
+                call.close()
         else:
             module = module_of(response)
             tap = Tap(call, response, module)
@@ -164,7 +170,7 @@ class Tap:
             self._call.refused(*said)
         used = self._usage.result()
         if used is not None:
-            self._call.settle(used)
+            self._call.used(used)
             return
         if b"[DONE]" in self._tail:
             _warn_no_usage(self._call.resource)
@@ -232,14 +238,15 @@ def module_of(thing: Any) -> ModuleType:
 
 
 def _is_form(request: Any, path: str) -> bool:
-    return _endpoint.is_form(path, request.headers.get("content-type", ""))
+    return _endpoint.may_be_form(path) and request.headers.get("content-type", "").startswith("multipart/form-data")
 
 
 def _content(request: Any) -> bytes:
     try:
         return bytes(request.content)
-    except Exception:  # a stream that can be read once: the model cannot be known
-        return b""
+    except Exception:  # a request that was built to follow a redirect, or one whose body can be read once
+        repeatable = isinstance(request.stream, module_of(request).ByteStream)
+        return b"".join(request.stream) if repeatable else b""
 
 
 @lru_cache(maxsize=None)

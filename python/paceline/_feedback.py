@@ -23,6 +23,8 @@ _LONGEST = 86_400.0 * 31
 # The pause after a refusal that says nothing doubles with each in a row.
 _FIRST_GUESS = 1.0
 _LONGEST_GUESS = 30.0
+# Good answers are listened to this often, in seconds: what they say is older than the calls on their way anyway.
+_HEARD_EVERY = 0.1
 # A smaller amount that a provider reports holds for an hour, so that it is told again in time.
 _TOLD_FOR = 1_800.0
 
@@ -37,6 +39,7 @@ class _Lessons:
         self.warned: set[tuple[str, str]] = set()
         self.amounts: dict[str, tuple[int, float]] = {}
         self.unknown: set[str] = set()
+        self.heard: dict[str, float] = {}
 
 
 _lessons: WeakKeyDictionary[Limiter, _Lessons] = WeakKeyDictionary()
@@ -63,10 +66,15 @@ def tell(
         lessons = _lessons.get(limiter)
         if lessons is None:
             lessons = _lessons.setdefault(limiter, _Lessons())
-        returns = (provider or resource.partition("/")[0]) not in ("openai", "azure")
         if status < 400:
             if lessons.guesses:
                 lessons.guesses.pop(resource, None)
+            now = time.monotonic()
+            if now - lessons.heard.get(resource, 0.0) < _HEARD_EVERY:
+                return
+            lessons.heard[resource] = now
+        returns = (provider or resource.partition("/")[0]) not in ("openai", "azure")
+        if status < 400:
             _observe(limiter, lessons, resource, reports(_pairs(headers), returns), elapsed)
             return
         refusal = read(status, headers, body)

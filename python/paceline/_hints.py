@@ -92,12 +92,13 @@ def until(text: str) -> float | None:
     from email.utils import parsedate_to_datetime
 
     moment: datetime | None = None
-    for parse in (lambda: datetime.fromisoformat(text.replace("Z", "+00:00")), lambda: parsedate_to_datetime(text)):
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
         try:
-            moment = parse()
-            break
+            moment = parsedate_to_datetime(text)
         except (ValueError, TypeError, IndexError):
-            continue
+            pass
     if moment is None:
         return None
     if moment.tzinfo is None:

@@ -18,7 +18,7 @@ def raised(error: Exception, request: Any) -> Any:
     both kinds.
     """
     if "x-stainless-lang" in request.headers:
-        plain = getattr(type(error), "_plain", type(error))
+        plain: Any = getattr(type(error), "_plain", type(error))
         kin = _kin(plain, tuple(_roots()))
         try:
             error.__class__ = kin
@@ -27,7 +27,7 @@ def raised(error: Exception, request: Any) -> Any:
     raise error
 
 
-def _roots() -> Iterator[type[Exception]]:
+def _roots() -> Iterator[Any]:
     for name, root in (("openai", "OpenAIError"), ("anthropic", "AnthropicError")):
         theirs = getattr(sys.modules.get(name), root, None)
         if theirs is not None:
@@ -51,12 +51,12 @@ def carried(error: BaseException) -> Exception | None:
 
 
 @lru_cache(maxsize=None)
-def _kin(plain: type[Exception], roots: tuple[type[Exception], ...]) -> Any:
+def _kin(plain: Any, roots: tuple[Any, ...]) -> Any:
     def reduce(self: Any) -> Any:
         # In another process it is what it was alone.
         restore, args, *state = plain.__reduce__(self)
         args = tuple(plain if part is type(self) else part for part in args)
-        return (plain if restore is type(self) else restore, args, *state)
+        return plain if restore is type(self) else restore, args, *state
 
     about = {"__module__": plain.__module__, "__qualname__": plain.__qualname__, "__doc__": plain.__doc__}
     return type(plain.__name__, (plain, *roots), {**about, "_plain": plain, "__reduce__": reduce})

@@ -91,7 +91,8 @@ class using:
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: F) -> F:
-        return _decorated(function, self._options)
+        decorated: F = _decorated(function, self._options)
+        return decorated
 
     def __repr__(self) -> str:
         return f"paceline.using({', '.join(f'{name}={value!r}' for name, value in self._options.items())})"

@@ -50,11 +50,15 @@ def wrap(client: C, limiter: Limiter, resource: str | None = None) -> C:
     Refusals reach the caller as they are, at once, and are not retried: ``Busy`` and its kinds, ``Impossible``,
     ``StoreUnavailable``, ``UnknownResource``. A client of another kind raises ``TypeError``.
     """
-    name = type(client).__module__
-    if name.startswith("google.genai"):
+    wrapped: C = _wrapped(client, limiter, resource)
+    return wrapped
+
+
+def _wrapped(client: Any, limiter: Limiter, resource: str | None) -> Any:
+    if type(client).__module__.startswith("google.genai"):
         from paceline import gemini
 
-        return gemini._wrapped(client, limiter, resource)
+        return gemini.wrapped(client, limiter, resource)
     if _is_boto(client):
         from paceline import bedrock
 
@@ -91,7 +95,7 @@ def _with_http_client(client: Any, limiter: Limiter, resource: str | None) -> An
     meter = Meter(limiter, resource, provider=_provider(client), surface=raised if passes else replied)
     copied = client.copy(http_client=_metered(inner, meter))
     if not passes:
-        copied.__class__ = _surfacing(type(copied))
+        copied.__class__ = _surfacing(_kind(copied))
     return copied
 
 
@@ -117,7 +121,7 @@ def _provider(client: Any) -> str | None:
 def _metered(client: Any, meter: Meter) -> Any:
     """Copies an HTTP client. Its connections are shared; `send`, through which all requests go, asks the meter."""
     copied = copy.copy(client)
-    copied.__class__ = _metered_class(type(client))
+    copied.__class__ = _metered_class(_kind(client))
     copied._paceline_meters = (*getattr(client, "_paceline_meters", ()), meter)
     # While the copy is in use the original must not be collected: SDKs' clients then close the shared connections.
     copied._paceline_inner = client
@@ -166,6 +170,10 @@ def _surfacing(kind: Any) -> Any:
     names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
     asynchronous = hasattr(kind, "__aenter__")
     return type(kind.__name__, (kind,), {**names, "request": arequest if asynchronous else request})
+
+
+def _kind(client: Any) -> Any:
+    return type(client)
 
 
 def _is_http(client: Any) -> bool:

@@ -115,7 +115,7 @@ class _Stream:
     def _end(self, error: BaseException | None = None) -> None:
         used = self._usage.result()
         if used is not None:
-            self._call.settle(used)
+            self._call.used(used)
         else:
             self._call.close(error)
 

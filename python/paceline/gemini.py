@@ -53,7 +53,7 @@ def _module() -> Any:
         return httpx
 
 
-def _wrapped(client: Any, limiter: Limiter, resource: str | None) -> Any:
+def wrapped(client: Any, limiter: Limiter, resource: str | None) -> Any:
     from paceline._wrap import _metered
 
     # A client has no public way to make another like it; these are the arguments of its constructor, as it keeps them.
@@ -65,7 +65,7 @@ def _wrapped(client: Any, limiter: Limiter, resource: str | None) -> Any:
     metered = {"httpx_client": _metered(inner, meter)}
     if api._async_httpx_client is not None:
         metered["httpx_async_client"] = _metered(api._async_httpx_client, meter)
-    wrapped = type(client)(
+    copied = type(client)(
         vertexai=api.vertexai,
         api_key=api.api_key,
         credentials=api._credentials,
@@ -74,5 +74,5 @@ def _wrapped(client: Any, limiter: Limiter, resource: str | None) -> Any:
         http_options=api._http_options.model_copy(update=metered),
     )
     # A client that is collected closes its connections, which this one uses.
-    wrapped._paceline_inner = client
-    return wrapped
+    copied._paceline_inner = client
+    return copied

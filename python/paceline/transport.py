@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from paceline._limiter import Limiter
 
     # To a type checker they are transports of either library.
-    _Base: Any = object
+    _Base = Any
 else:
     _Base = object
 
 
-class Transport(_Base):
+class Transport(_Base):  # type: ignore[misc]
     """Lets each call wait until it may leave, and settles it by its response or the end of its stream.
 
     It serves ``httpx.Client`` and ``httpx2.Client``. ``inner`` sends: by default the library's ``HTTPTransport()``.
@@ -61,7 +61,7 @@ class Transport(_Base):
         self.close()
 
 
-class AsyncTransport(_Base):
+class AsyncTransport(_Base):  # type: ignore[misc]
     """The same as :class:`Transport` for ``httpx.AsyncClient`` and ``httpx2.AsyncClient``."""
 
     def __init__(
