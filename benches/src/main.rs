@@ -3,6 +3,7 @@
 //! `cargo run --release -p paceline-benches` runs them all; a name runs one.
 
 mod batch;
+mod drain;
 mod floor;
 mod instructions;
 mod pair;
@@ -22,12 +23,13 @@ fn main() -> ExitCode {
             batch::run(rest)
         }
         Some("pair") => done(pair::run),
+        Some("drain") => done(drain::run),
         Some("waiting") => done(waiting::run),
         Some("instructions") => done(instructions::run),
         Some("batch") => batch::run(rest),
         Some("spin") => instructions::spin(rest),
         Some(other) => {
-            eprintln!("there is no benchmark {other}: pair, waiting, instructions, batch, or all");
+            eprintln!("there is no benchmark {other}: pair, waiting, drain, instructions, batch, or all");
             ExitCode::from(2)
         }
     }

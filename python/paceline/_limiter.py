@@ -149,7 +149,9 @@ class Limiter(_native.Limiter):
 
 def _end(permit: _native.Permit, answer: Any, settle: bool) -> None:
     if not permit.settled:
-        permit.settle(answer) if settle else permit.settle()
+        # A plain value is a result of the function's, not what a call used.
+        plain = answer is None or isinstance(answer, (bool, int, float, str, bytes, list, tuple))
+        permit.settle(answer) if settle and not plain else permit.settle()
 
 
 def _source(resource: str | None, config: Any, limits: dict[str, Any]) -> dict[str, Any]:

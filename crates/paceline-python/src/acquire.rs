@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use paceline::{Error, Permit as Granted};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -303,6 +304,24 @@ fn value(py: Python<'_>, open: &Open) -> Py<PyAny> {
 
 #[pymethods]
 impl Acquire {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(said) = &self.terms.on_error {
+            visit.call(said)?;
+        }
+        // A stage that is being changed is in use, and what is in use is no garbage.
+        let Ok(stage) = self.stage.try_lock() else { return Ok(()) };
+        match &*stage {
+            Stage::Waiting(_, Some(turn)) => visit.call(turn),
+            Stage::Open(Open::One(permit)) => visit.call(permit),
+            Stage::Open(Open::Many(permits)) => permits.iter().try_for_each(|permit| visit.call(permit)),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        drop(self.take());
+    }
+
     /// Waits for the permit on this thread, which parks without holding the interpreter.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.block(py, "wait()").map(|open| value(py, &open))
@@ -400,6 +419,10 @@ pub(crate) struct Entering(Py<Acquire>);
 
 #[pymethods]
 impl Entering {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.0)
+    }
+
     fn __await__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         slf
     }

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use pyo3::exceptions::PyStopIteration;
@@ -42,12 +41,12 @@ pub(crate) fn go_on<F: Future + Unpin>(
             Err(error) => return Err(error),
         }
     }
-    let call = Call::new(py)?;
-    let waker = Waker::from(Arc::clone(&call));
+    let (call, awaited) = Call::new(py)?;
+    let waker = Waker::from(call);
     if let Poll::Ready(output) = Pin::new(future).poll(&mut Context::from_waker(&waker)) {
         return Ok(Step::Done(output));
     }
-    let waiting = call.future(py).call_method0("__await__")?;
+    let waiting = awaited.call_method0("__await__")?;
     let yielded = waiting.call_method0("__next__")?;
     *turn = Some(waiting.unbind());
     Ok(Step::Yield(yielded.unbind()))

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use paceline::Event;
 use pyo3::exceptions::{PyStopAsyncIteration, PyStopIteration};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -81,6 +82,16 @@ pub(crate) struct NextEvent(Mutex<(Next, Turn)>);
 
 #[pymethods]
 impl NextEvent {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Ok(waiting) = self.0.try_lock() else { return Ok(()) };
+        waiting.1.as_ref().map_or(Ok(()), |turn| visit.call(turn))
+    }
+
+    fn __clear__(&self) {
+        let turn = self.0.lock().unwrap_or_else(PoisonError::into_inner).1.take();
+        drop(turn);
+    }
+
     fn __await__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         slf
     }

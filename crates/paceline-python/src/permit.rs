@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use paceline::{GrantedVia, PermitId};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt};
 
@@ -179,6 +180,10 @@ pub(crate) fn read(
 
 #[pymethods]
 impl Permit {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.on_error.as_ref().map_or(Ok(()), |said| visit.call(said))
+    }
+
     /// Ends the permit: what it reserved is replaced by what the call used, and the difference goes back or is charged.
     #[pyo3(signature = (usage=None, /, *, strict=false, **amounts))]
     fn settle(

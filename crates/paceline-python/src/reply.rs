@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use paceline::{Error, Settled};
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -158,6 +159,19 @@ fn moved<'py>(py: Python<'py>, settled: &Settled) -> PyResult<Bound<'py, PyDict>
 
 #[pymethods]
 impl Reply {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Ok(stage) = self.stage.try_lock() else { return Ok(()) };
+        match &*stage {
+            Stage::Pending(_, Some(turn)) => visit.call(turn),
+            Stage::Answered(value) => visit.call(value),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        drop(self.take());
+    }
+
     /// Waits for the answer on this thread, which parks without holding the interpreter.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let mut future = match self.take() {

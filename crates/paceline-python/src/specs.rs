@@ -21,8 +21,9 @@ pub(crate) fn limiter_of_specs(
 ) -> PyResult<Limiter> {
     let limits = limits.iter().map(limit).collect::<PyResult<Vec<_>>>()?;
     let resources = resources.iter().map(resource).collect::<PyResult<Vec<_>>>()?;
-    let built = paceline::Limiter::builder().private().clock(clock.clock()).limits(limits, resources).build();
     let lease = Duration::from_secs(1 << 32);
+    let builder = paceline::Limiter::builder().private().lease(lease).clock(clock.clock());
+    let built = builder.limits(limits, resources).build();
     Ok(Limiter::over(built.map_err(|error| exception(py, &error))?, lease))
 }
 

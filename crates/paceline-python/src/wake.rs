@@ -7,6 +7,7 @@ use std::task::Wake;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
 use crate::ending::attached;
 
@@ -26,7 +27,8 @@ struct Queue {
 /// One task's wait for one answer: a future of its loop, and the waker that completes it.
 pub(crate) struct Call {
     bridge: Arc<Bridge>,
-    future: Py<PyAny>,
+    /// Weak, so that a task which nobody keeps is collected though it is in line.
+    future: Py<PyWeakrefReference>,
     fired: AtomicBool,
 }
 
@@ -41,18 +43,15 @@ impl Wake for Call {
 
 impl Call {
     /// Makes a future of the running loop, to be completed by a waker.
-    pub(crate) fn new(py: Python<'_>) -> PyResult<Arc<Self>> {
+    pub(crate) fn new(py: Python<'_>) -> PyResult<(Arc<Self>, Bound<'_, PyAny>)> {
         let bridge = Bridge::running(py)?;
-        let future = bridge.event_loop.call_method0(py, "create_future")?;
-        Ok(Arc::new(Self { bridge, future, fired: AtomicBool::new(false) }))
-    }
-
-    pub(crate) fn future<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
-        self.future.bind(py)
+        let future = bridge.event_loop.bind(py).call_method0("create_future")?;
+        let weak = PyWeakrefReference::new(&future)?.unbind();
+        Ok((Arc::new(Self { bridge, future: weak, fired: AtomicBool::new(false) }), future))
     }
 
     fn complete(&self, py: Python<'_>) -> PyResult<()> {
-        let future = self.future.bind(py);
+        let Some(future) = self.future.bind(py).upgrade() else { return Ok(()) };
         if !future.call_method0("done")?.is_truthy()? {
             future.call_method1("set_result", (py.None(),))?;
         }
@@ -116,7 +115,7 @@ impl Bridge {
         drop(queue);
         for call in fired {
             if let Err(error) = call.complete(py) {
-                error.write_unraisable(py, Some(call.future(py)));
+                error.write_unraisable(py, None);
             }
         }
     }

@@ -182,10 +182,13 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Busy(shortage) => write!(f, "busy: {shortage}"),
-            Self::AcquireTimeout(shortage) => write!(f, "timed out after {:?}: {shortage}", shortage.waited),
+            Self::AcquireTimeout(shortage) => {
+                write!(f, "timed out after {}: {shortage}", Spoken(shortage.waited))
+            }
             Self::TooLate(shortage) => write!(f, "the time-out cannot be met: {shortage}"),
             Self::ExpectedWait { expected, most, shortage } => {
-                write!(f, "the expected wait is {expected:?}, above the {most:?} accepted: {shortage}")
+                let (expected, most) = (Spoken(*expected), Spoken(*most));
+                write!(f, "the expected wait is {expected}, above the {most} accepted: {shortage}")
             }
             Self::Impossible { resource, limit, wanted, most } => {
                 write!(
@@ -196,7 +199,9 @@ impl fmt::Display for Error {
             Self::LineFull { resource, waiting, most, .. } => {
                 write!(f, "{resource}: the line is full, {waiting} wait and {most} may")
             }
-            Self::Paused { resource, ends_in: Some(left) } => write!(f, "{resource}: paused for {left:?}"),
+            Self::Paused { resource, ends_in: Some(left) } => {
+                write!(f, "{resource}: paused for {}", Spoken(*left))
+            }
             Self::Paused { resource, ends_in: None } => write!(f, "{resource}: paused until resumed"),
             Self::UnknownResource { name, nearest } => unknown(f, "resource", name, nearest.as_deref()),
             Self::UnknownLane { resource, lane } => write!(f, "{resource}: there is no lane {lane}"),
@@ -236,16 +241,36 @@ impl fmt::Display for Shortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.resource)?;
         match &self.limit {
-            Some(limit) => write!(f, "{} wanted of limit {limit}, {} left", self.wanted, self.left)?,
+            Some(limit) => {
+                write!(f, "{} wanted of limit {limit}, {} left", self.wanted, self.left)?;
+                if i64::try_from(self.wanted).is_ok_and(|wanted| wanted <= self.left) {
+                    f.write_str(" and set aside for those ahead")?;
+                }
+            }
             None => f.write_str("no limit binds")?,
         }
         if self.ahead > 0 {
             write!(f, ", {} ahead", self.ahead)?;
         }
-        if let Some(waited) = self.head_waited {
-            write!(f, ", the first for {waited:?}")?;
+        if let Some(waited) = self.head_waited.filter(|waited| !waited.is_zero()) {
+            write!(f, ", the first for {}", Spoken(waited))?;
         }
-        write!(f, "; ask again in {:?}", self.retry_after)
+        write!(f, "; ask again in {}", Spoken(self.retry_after))
+    }
+}
+
+/// A time as people say it.
+struct Spoken(Duration);
+
+impl fmt::Display for Spoken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0.as_millis();
+        match ms {
+            0..1_000 => write!(f, "{ms} ms"),
+            _ if ms.is_multiple_of(1_000) => write!(f, "{} s", ms / 1_000),
+            1_000..60_000 => write!(f, "{}.{} s", ms / 1_000, ms % 1_000 / 100),
+            _ => write!(f, "{} s", ms.div_ceil(1_000)),
+        }
     }
 }
 
