@@ -14,6 +14,7 @@ import httpx
 import httpx2
 import openai
 import pytest
+import uvloop
 
 import paceline
 
@@ -105,7 +106,7 @@ def test_tasks_cancelled_at_random(
             as_a_rule = time.monotonic() - begun
             await asyncio.gather(*(one(client, gate, as_a_rule) for _ in range(CALLS)))
 
-    asyncio.run(main())
+    (uvloop if seed else asyncio).run(main())
     assert_nothing_is_left(gpt)
     assert min(ends.values()) > CALLS // 20, ends
 

@@ -18,8 +18,8 @@ from paceline import _wrap
 
 from .scripted import MESSAGES, Scripted
 
-SLOWEST = 0.4
-"""Less than the first pause of any SDK before a retry, in seconds."""
+SLOWEST = 2.0
+"""Less than the pauses of the SDKs before three retries, in seconds: 0.5, 1 and 2, less a quarter."""
 
 
 def openai_of(url: str) -> openai.OpenAI:
@@ -123,6 +123,15 @@ def test_a_wait_that_would_block_the_event_loop(scripted: Scripted, one_a_minute
         asyncio.run(main())
     assert time.monotonic() - begun < SLOWEST
     assert scripted.seen == []
+
+
+@pytest.mark.parametrize("mode", ["shadow", "off"])
+def test_a_limiter_that_refuses_nobody(scripted: Scripted, limiter, mode):
+    client = paceline.wrap(openai_of(scripted.url), limiter("gpt-4o", requests_per_minute=1, mode=mode))
+    for _ in range(3):
+        chat(client)
+        list(chat(client, stream=True))
+    assert len(scripted.seen) == 6
 
 
 def test_it_survives_a_pickle_as_ours_alone(scripted: Scripted, one_a_minute):
