@@ -66,28 +66,40 @@ def demand_of(body: Any) -> tuple[str | None, dict[str, int]]:
     return model(body), demand(body)
 
 
-def on_error(said: Any, error: BaseException) -> Any:
-    """Returns what an exception inside a block settles: ``None`` gives the permit back."""
-    if isinstance(said, str):
-        if said == "give_back":
-            return None
-        if said == "spend":
-            return {}
-        raise ValueError(f'on_error is {said!r}; it can be "give_back", "spend", a usage, or a function of the exception')
+def on_error(said: Any, error: BaseException) -> dict[str, int] | None:
+    """Returns what an exception inside a block settles: ``None`` gives the permit back.
+
+    It never raises: the exception of the block is what its caller is to see.
+    """
     if callable(said):
         try:
-            return on_error_value(said(error))
+            said = said(error)
         except Exception:
             _log.exception("on_error raised, so the call is charged as reserved")
             return {}
-    return said
-
-
-def on_error_value(said: Any) -> Any:
-    """Returns what a function given as ``on_error`` said: ``None`` charges as reserved."""
-    if said is None or (isinstance(said, str) and said == "spend"):
+        if said is None:
+            return {}
+    if said == "give_back":
+        return None
+    if isinstance(said, str):
+        used = {} if said == "spend" else None
+    else:
+        used = {"tokens": said} if isinstance(said, (int, float)) else usage_of(said, False)
+    if used is None or not all(map(_is_amount, used.values())):
+        _log.warning(
+            'on_error is %r, so the call is charged as reserved; it can be "give_back", "spend", a usage, or a function of '
+            "the exception",
+            said,
+        )
         return {}
-    return None if isinstance(said, str) and said == "give_back" else said
+    return used
+
+
+def _is_amount(value: Any) -> bool:
+    """Whether the native part takes a value for an amount."""
+    if isinstance(value, bool) or not (isinstance(value, float) or hasattr(value, "__index__")):
+        return value is None
+    return bool(value == int(value) if not isinstance(value, float) else value.is_integer()) and 0 <= value <= 2**50
 
 
 def settled_before(permit: str, resource: str) -> None:
