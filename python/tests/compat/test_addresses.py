@@ -8,6 +8,7 @@ import pytest
 import redis
 import redis.asyncio
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.sentinel import Sentinel
 
 import paceline
 from paceline.compat._redis import url_of
@@ -20,7 +21,7 @@ CLIENTS: list[tuple[Any, str]] = [
     (redis.asyncio.Redis(host="cache", ssl=True), "rediss://cache:6379"),
     (redis.Redis(unix_socket_path="/run/redis.sock", db=3), "redis+unix:///run/redis.sock?db=3"),
     (
-        redis.sentinel.Sentinel([("a", 26379), ("b", 26379)]).master_for("main", db=1),
+        Sentinel([("a", 26379), ("b", 26379)]).master_for("main", db=1),  # type: ignore[no-untyped-call]
         "redis+sentinel://a:26379,b:26379/main/1",
     ),
     (

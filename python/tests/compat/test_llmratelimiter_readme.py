@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from openai import AsyncOpenAI
@@ -75,7 +76,7 @@ async def test_burndown_rate(redis_url: str) -> None:
         ({"smooth_requests": True, "smoothing_interval": 10.0}, 0.1),
     ],
 )
-async def test_rps_smoothing(redis_url: str, said: dict[str, float], gap: float) -> None:
+async def test_rps_smoothing(redis_url: str, said: dict[str, Any], gap: float) -> None:
     from paceline.compat.llmratelimiter import RateLimiter
 
     limiter = RateLimiter(redis_url, "gpt-4", tpm=300_000, rpm=600, **said)

@@ -245,7 +245,7 @@ async def test_blocks() -> None:
 
 
 async def test_a_changed_configuration_comes_into_force() -> None:
-    limits = {"tokens": 1_000.0}
+    limits: dict[str, Any] = {"tokens": 1_000}
     limiter = memory(lambda model: config("family", **limits))
     held = await limiter.acquire_capacity({"tokens": 900}, "a")
     await limiter.refund_capacity({"tokens": 0}, held)

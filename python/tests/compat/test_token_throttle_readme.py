@@ -213,7 +213,7 @@ def test_minimum_spacing_between_calls() -> None:
 
 def test_per_model_configuration(redis_url: str) -> None:
     async def main() -> None:
-        redis_client = redis.from_url(redis_url)
+        redis_client: Any = redis.from_url(redis_url)
 
         def get_config(model_name: str) -> PerModelConfig:
             if model_name.startswith("gpt"):
@@ -239,7 +239,7 @@ def test_per_model_configuration(redis_url: str) -> None:
             await limiter.acquire_capacity({"requests": 1, "tokens": 500}, model=model)
         assert (await limiter.acquire_capacity({"tokens": 10**12}, model="llama")).is_unlimited
         assert limiter.snapshot_state()["model_families"] == 2
-        keys = {key.decode().split("{")[0] for key in await redis_client.keys()}
+        keys = {str(key, "ascii").split("{")[0] for key in await redis_client.keys()}
         assert keys == {"my-service-prod:"}
         await limiter.aclose()
         await redis_client.aclose()
