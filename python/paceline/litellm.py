@@ -61,9 +61,10 @@ class Limits(CustomLogger):
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
         """Waits until the call may go."""
-        if kwargs.get("mock_response") is not None or (kwargs.get("fallbacks") and not _by_router(kwargs)):
-            return None  # no call leaves, or one for each fallback, which comes by here itself
-        changed = self._without_repeats(kwargs, getattr(call_type, "value", call_type))
+        kind = getattr(call_type, "value", call_type)
+        if kwargs.get("mock_response") is not None or kind == "responses" or _leads_to_another(kind, kwargs):
+            return None
+        changed = self._without_repeats(kwargs, kind)
         if kwargs.get("stream") and not kwargs.get("stream_options") and _says_usage(kwargs):
             changed["stream_options"] = {"include_usage": True}
         try:
@@ -156,7 +157,7 @@ class Limits(CustomLogger):
         if earlier is not None:
             earlier.close()
         self._open[name] = call
-        # LiteLLM tells of neither a cancelled call nor an abandoned stream. The end of the task does, and what keeps the
+        # LiteLLM tells of neither a cancelled call nor an abandoned stream. The task does, and what keeps the
         # call is LiteLLM's own object for it: a call that is collected is closed.
         logging_object.paceline_call = call
         if not kwargs.get("stream") and (task := asyncio.current_task()) is not None:
@@ -219,9 +220,9 @@ _BEHIND = (
 )
 
 
-def _closed(call: weakref.ref[Call], task: object) -> None:
+def _closed(call: weakref.ref[Call], task: asyncio.Task[Any]) -> None:
     found = call()
-    if found is not None:
+    if found is not None and task.cancelled():
         found.close()
 
 
@@ -243,6 +244,22 @@ def _says_usage(kwargs: Mapping[str, Any]) -> bool:
     model, provider = _model(kwargs)
     supported = litellm.get_supported_openai_params(model, provider or "openai") or []
     return "stream_options" in supported
+
+
+def _leads_to_another(kind: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Tells whether LiteLLM makes calls of this one that come by the hook themselves."""
+    if kwargs.get("fallbacks") and not _by_router(kwargs):
+        return True
+    if kind not in ("anthropic_messages", "aresponses"):
+        return False
+    configs = litellm.utils.ProviderConfigManager
+    try:
+        model, provider, _, _ = litellm.get_llm_provider(str(kwargs.get("model")), kwargs.get("custom_llm_provider"))
+        if kind == "aresponses":
+            return configs.get_provider_responses_api_config(provider=provider, model=model) is None
+        return configs.get_provider_anthropic_messages_config(model, litellm.LlmProviders(provider)) is None
+    except Exception:  # a model that LiteLLM does not know: it will say so itself
+        return False
 
 
 def _by_router(kwargs: Mapping[str, Any]) -> bool:

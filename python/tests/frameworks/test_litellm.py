@@ -278,6 +278,29 @@ def test_fallbacks_of_a_plain_call_count_once_each(openai_env: Any, limits: Any)
     assert in_flight(limits) == 0
 
 
+def test_calls_that_litellm_makes_of_others_count_once(openai_env: Any, still: Callable[..., Any]) -> None:
+    pytest.importorskip("mcp", reason="LiteLLM imports it for responses")
+    one = still("gpt", rpm=9, tpm=60_000)
+    use(one, "gpt")
+
+    async def three() -> None:
+        await litellm.aresponses(model="openai/gpt-4o", input="hello", max_output_tokens=500)
+        async for _ in await litellm.aresponses(
+            model="openai/gpt-4o", input="hello", max_output_tokens=500, stream=True
+        ):
+            pass
+        await litellm.anthropic_messages(model="openai/gpt-4o", **ASK)
+        until = asyncio.get_running_loop().time() + 5
+        while in_flight(one):
+            assert asyncio.get_running_loop().time() < until
+            await asyncio.sleep(0.01)
+
+    asyncio.run(three())
+    report = openai_env.report()
+    assert used(one, "gpt/requests_per_minute") == report["requests"] == 3
+    assert used(one, "gpt/tokens_per_minute") == report["input_tokens_served"] + report["output_tokens_served"]
+
+
 def test_a_mocked_response_is_no_call(limits: Any) -> None:
     use(limits)
     asyncio.run(ask(mock_response="hi"))
