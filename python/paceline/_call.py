@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("paceline")
 _current.enable()
 
+_FRESH_FOR = 1.0
+"""How long after its grant a call may leave, in seconds."""
+
 
 class Call:
     """A permit, and the answer for which it was used. It ends exactly once; further endings do nothing.
@@ -24,16 +27,16 @@ class Call:
     :meth:`never_left` and :meth:`close` ends it. Collected without an end it is closed.
     """
 
-    __slots__ = ("_limiter", "_open", "_permit", "_provider", "_since", "__weakref__")
+    __slots__ = ("_asked", "_limiter", "_open", "_permit", "_provider", "_since", "__weakref__")
 
-    def __init__(self, limiter: Limiter, permit: Permit, provider: str | None = None) -> None:
+    def __init__(
+        self, limiter: Limiter, permit: Permit, provider: str | None = None, asked: dict[str, Any] | None = None
+    ) -> None:
         self._limiter = limiter
-        self._permit = permit
         self._provider = provider
-        self._since = time.monotonic()
-        self._open = True
-        # Providers hold calls open longer than any lease; this one ends when it is collected, at the latest.
-        permit.keep_alive()
+        self._asked = asked or {}
+        self._open = False
+        self._take(permit)
 
     @classmethod
     def begin(
@@ -47,8 +50,8 @@ class Call:
     ) -> Call:
         """Parks the thread until the call may leave. Errors are those of ``Limiter.acquire``."""
         resource, asked = _asked(limiter, resource, body, options, provider)
-        permit = _adopted(limiter, resource)
-        return cls(limiter, permit or limiter.acquire(resource, request=body, **asked).wait(), provider)
+        permit = _adopted(limiter, resource) or limiter.acquire(resource, **asked).wait()
+        return cls(limiter, permit, provider, asked)
 
     @classmethod
     async def abegin(
@@ -62,8 +65,8 @@ class Call:
     ) -> Call:
         """Waits until the call may leave. Errors are those of ``Limiter.acquire``."""
         resource, asked = _asked(limiter, resource, body, options, provider)
-        permit = _adopted(limiter, resource)
-        return cls(limiter, permit or await limiter.acquire(resource, request=body, **asked), provider)
+        permit = _adopted(limiter, resource) or await limiter.acquire(resource, **asked)
+        return cls(limiter, permit, provider, asked)
 
     @property
     def permit(self) -> Permit:
@@ -74,6 +77,21 @@ class Call:
     def resource(self) -> str:
         """The resource that the call draws on."""
         return self._permit.resource
+
+    def is_stale(self) -> bool:
+        """Whether so much time went by since the grant that the provider would count the call too late: limits allow for
+        the way of a call, not for its wait for a connection."""
+        return time.monotonic() - self._since > _FRESH_FOR
+
+    def ask_anew(self) -> None:
+        """Gives the permit back, and parks the thread until there is another."""
+        self.never_left()
+        self._take(self._limiter.acquire(self.resource, **self._asked).wait())
+
+    async def aask_anew(self) -> None:
+        """Gives the permit back, and waits for another."""
+        self.never_left()
+        self._take(await self._limiter.acquire(self.resource, **self._asked))
 
     def heard(self, status: int, headers: Mapping[str, str]) -> None:
         """Passes on what the headers of a good answer say. Call it before :meth:`settle`, which returns tokens that the
@@ -117,6 +135,13 @@ class Call:
         else:
             self._end(lambda: self._permit.settle())
 
+    def _take(self, permit: Permit) -> None:
+        self._permit = permit
+        self._since = time.monotonic()
+        self._open = True
+        # Providers hold calls open longer than any lease; this one ends when it is collected, at the latest.
+        permit.keep_alive()
+
     def _tell(self, status: int, headers: Mapping[str, str], body: Any) -> None:
         elapsed = time.monotonic() - self._since
         _feedback.tell(
@@ -149,6 +174,7 @@ def _asked(
 ) -> tuple[str | None, dict[str, Any]]:
     asked = dict(current() if options is None else options)
     resource = asked.pop("resource", None) or resource
+    asked["request"] = body
     if resource is not None:
         resource = limiter.resolve(resource) or resource
     elif body is not None:

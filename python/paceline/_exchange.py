@@ -54,6 +54,9 @@ class Meter:
         self._resource = resource
         self._provider = provider
         self._surface = surface
+        self.traces = False
+        """Whether the transport below has told of a request that left."""
+        self._on_way: set[int] = set()
 
     def exchange(self, request: Any, send: Callable[[], Any]) -> Any:
         """Sends a request when the limiter lets it go."""
@@ -69,13 +72,20 @@ class Meter:
             call = Call.begin(self.limiter, self._named(asked, provider), asked.body, provider=provider)
         except Exception as error:
             return self._surface(error, request)
+        trace = self._traced(call, request)
+        if trace is not None:
+            request.extensions["trace"] = trace.sync
         try:
             response = send()
             if response.status_code >= 400:
                 response.read()
         except BaseException as error:
-            broke(call, error)
+            if trace is not None and trace.refusal is not None and trace.refusal is error:
+                return self._surface(trace.refusal, request)
+            broke(call, error, trace is not None and trace.stayed())
             raise
+        finally:
+            self._on_way.discard(id(call))
         took(call, response)
         return response
 
@@ -93,23 +103,78 @@ class Meter:
             call = await Call.abegin(self.limiter, self._named(asked, provider), asked.body, provider=provider)
         except Exception as error:
             return self._surface(error, request)
+        trace = self._traced(call, request)
+        if trace is not None:
+            request.extensions["trace"] = trace.asynchronous
         try:
             response = await send()
             if response.status_code >= 400:
                 await response.aread()
         except BaseException as error:
-            broke(call, error)
+            if trace is not None and trace.refusal is not None and trace.refusal is error:
+                return self._surface(trace.refusal, request)
+            broke(call, error, trace is not None and trace.stayed())
             raise
+        finally:
+            self._on_way.discard(id(call))
         took(call, response)
         return response
+
+    def _traced(self, call: Call, request: Any) -> _Trace | None:
+        """Lets a call be seen on its way if there are others, for it may have to wait for a connection."""
+        self._on_way.add(id(call))
+        return _Trace(self, call, request) if len(self._on_way) > 1 else None
 
     def _named(self, asked: _endpoint.Asked, provider: str | None) -> str | None:
         return current().get("resource") or self._resource or resource_of(self.limiter, asked.model, provider)
 
 
-def broke(call: Call, error: BaseException) -> None:
+class _Trace:
+    """Sees a request leave, by the ``trace`` extension of httpx."""
+
+    __slots__ = ("_call", "_meter", "_then", "left", "refusal")
+
+    def __init__(self, meter: Meter, call: Call, request: Any) -> None:
+        self._meter = meter
+        self._call = call
+        before = request.extensions.get("trace")
+        # A redirect's request inherits the extensions of the first: its trace is over.
+        self._then = None if isinstance(getattr(before, "__self__", None), _Trace) else before
+        self.left = False
+        self.refusal: Exception | None = None
+
+    def stayed(self) -> bool:
+        """Whether it is certain that nothing was sent; transports that do not trace leave it open."""
+        return self._meter.traces and not self.left
+
+    def sync(self, event: str, info: Any) -> None:
+        if event.endswith("send_request_headers.started"):
+            if not self.left and self._call.is_stale():
+                try:
+                    self._call.ask_anew()
+                except Exception as error:
+                    self.refusal = error
+                    raise
+            self.left = self._meter.traces = True
+        if self._then is not None:
+            self._then(event, info)
+
+    async def asynchronous(self, event: str, info: Any) -> None:
+        if event.endswith("send_request_headers.started"):
+            if not self.left and self._call.is_stale():
+                try:
+                    await self._call.aask_anew()
+                except Exception as error:
+                    self.refusal = error
+                    raise
+            self.left = self._meter.traces = True
+        if self._then is not None:
+            await self._then(event, info)
+
+
+def broke(call: Call, error: BaseException, stayed: bool = False) -> None:
     """Ends a call that raised."""
-    if never_left(error):
+    if stayed or never_left(error):
         call.never_left()
     else:
         call.close(error)

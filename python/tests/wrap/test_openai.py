@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import gzip
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import httpx2
@@ -12,6 +14,7 @@ import openai
 import pytest
 
 import paceline
+from paceline import _call
 
 from .scripted import CHAT, MESSAGES, Answer, Scripted, chat_stream
 
@@ -237,6 +240,84 @@ def test_so_is_one_that_found_no_connection_in_the_pool(scripted, gpt, held, use
         await first
 
     asyncio.run(main())
+    assert (used(gpt, "requests_per_minute"), used(gpt, "tokens_per_minute"), held(gpt)) == (1, 15, 0)
+
+
+def one_connection(url: str) -> openai.AsyncOpenAI:
+    http = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=1), timeout=9)
+    return openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="k", max_retries=3, http_client=http)
+
+
+async def until(holds) -> None:
+    while not holds():
+        await asyncio.sleep(0)
+
+
+def test_so_is_one_that_is_cancelled_before_it_found_a_connection(scripted, gpt, held, used):
+    async def main():
+        client = paceline.wrap(one_connection(scripted.url), gpt)
+        calls = [client.chat.completions.create(model="gpt-4o", messages=MESSAGES, max_tokens=200) for _ in range(2)]
+        await asyncio.gather(*calls)
+        scripted.told(Answer(hold=0))
+        first = asyncio.create_task(client.chat.completions.create(model="gpt-4o", messages=MESSAGES, max_tokens=200))
+        await until(lambda: len(scripted.seen) == 3)
+        second = asyncio.create_task(client.chat.completions.create(model="gpt-4o", messages=MESSAGES, max_tokens=200))
+        await until(lambda: held(gpt) == 2)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert (used(gpt, "requests_per_minute"), held(gpt)) == (3, 1)
+        scripted.go.set()
+        await first
+
+    asyncio.run(main())
+    assert (used(gpt, "requests_per_minute"), used(gpt, "tokens_per_minute"), held(gpt)) == (3, 45, 0)
+
+
+def test_a_permit_that_grew_old_before_there_was_a_connection_is_asked_for_anew(scripted, gpt, held, used, monkeypatch):
+    monkeypatch.setattr(_call, "_FRESH_FOR", 0.0)
+
+    async def main():
+        client = paceline.wrap(one_connection(scripted.url), gpt)
+        scripted.told(Answer(hold=0))
+        first = asyncio.create_task(client.chat.completions.create(model="gpt-4o", messages=MESSAGES, max_tokens=200))
+        await until(lambda: len(scripted.seen) == 1)
+        second = asyncio.create_task(client.chat.completions.create(model="gpt-4o", messages=MESSAGES, max_tokens=200))
+        await until(lambda: held(gpt) == 2)
+        await gpt.pause("gpt-4o", refuse=True)
+        scripted.go.set()
+        await first
+        with pytest.raises(paceline.Paused):
+            await second
+
+    asyncio.run(main())
+    assert len(scripted.seen) == 1
+    assert (used(gpt, "requests_per_minute"), used(gpt, "tokens_per_minute"), held(gpt)) == (1, 15, 0)
+
+
+def test_so_it_is_by_threads(scripted, gpt, held, used, monkeypatch):
+    monkeypatch.setattr(_call, "_FRESH_FOR", 0.0)
+    http = httpx2.Client(limits=httpx2.Limits(max_connections=1), timeout=9)
+    base = openai.OpenAI(base_url=f"{scripted.url}/v1", api_key="k", max_retries=3, http_client=http)
+    client = paceline.wrap(base, gpt)
+    scripted.told(Answer(hold=0))
+
+    def ask(number: int) -> object:
+        if number:
+            while not scripted.seen:
+                time.sleep(0)
+        return client.chat.completions.create(model="gpt-4o", messages=MESSAGES, max_tokens=200)
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.submit(ask, 0), threads.submit(ask, 1)
+        while held(gpt) < 2:
+            time.sleep(0)
+        gpt.pause("gpt-4o", refuse=True).wait()
+        scripted.go.set()
+        first.result(10)
+        with pytest.raises(paceline.Paused):
+            second.result(10)
+    assert len(scripted.seen) == 1
     assert (used(gpt, "requests_per_minute"), used(gpt, "tokens_per_minute"), held(gpt)) == (1, 15, 0)
 
 
