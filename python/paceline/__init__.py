@@ -89,8 +89,4 @@ def __getattr__(name: str) -> Any:
 atexit.register(_native.end)
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_native.before_fork,
-        after_in_parent=lambda: _native.after_fork(False),
-        after_in_child=lambda: _native.after_fork(True),
-    )
+    os.register_at_fork(after_in_child=_native.forked)

@@ -3,15 +3,19 @@
 //! A thread looks every third of a lease; what it has seen before is renewed. It starts with the first block and ends
 //! when none is open.
 
-use std::cell::RefCell;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use crate::permit::Held;
+use crate::process::OfProcess;
 
-/// Where an open block is noted.
-pub(crate) struct Place(usize);
+/// Where an open block is noted, and in which process.
+pub(crate) struct Place {
+    index: usize,
+    life: u32,
+}
 
 struct Open {
     held: Weak<Held>,
@@ -23,19 +27,23 @@ struct Blocks {
     free: Vec<usize>,
     /// The thread that renews, and how long it sleeps.
     keeper: Option<(Thread, Duration)>,
+    /// How many processes this one was forked from since the first.
+    life: u32,
 }
 
-static BLOCKS: Mutex<Blocks> = Mutex::new(Blocks { open: Vec::new(), free: Vec::new(), keeper: None });
-
-fn blocks() -> MutexGuard<'static, Blocks> {
-    BLOCKS.lock().unwrap_or_else(PoisonError::into_inner)
+impl Blocks {
+    const fn new(life: u32) -> Self {
+        Self { open: Vec::new(), free: Vec::new(), keeper: None, life }
+    }
 }
+
+static BLOCKS: OfProcess<Blocks> = OfProcess::new(Blocks::new(0));
 
 /// Notes that a permit's block is open.
 pub(crate) fn open(held: &Arc<Held>) -> Place {
     let period = (held.seat.lease / 3).max(Duration::from_millis(1));
     let entry = Open { held: Arc::downgrade(held), seen: false };
-    let mut blocks = blocks();
+    let mut blocks = BLOCKS.lock();
     let place = blocks.free.pop().unwrap_or_else(|| {
         blocks.open.push(None);
         blocks.open.len() - 1
@@ -51,15 +59,18 @@ pub(crate) fn open(held: &Arc<Held>) -> Place {
         }
         None => start(&mut blocks, period),
     }
-    Place(place)
+    Place { index: place, life: blocks.life }
 }
 
 /// Notes that it was left.
 pub(crate) fn close(place: Place) {
-    let mut blocks = blocks();
-    let left = blocks.open.get_mut(place.0).and_then(Option::take);
+    let mut blocks = BLOCKS.lock();
+    if blocks.life != place.life {
+        return;
+    }
+    let left = blocks.open.get_mut(place.index).and_then(Option::take);
     if left.is_some() {
-        blocks.free.push(place.0);
+        blocks.free.push(place.index);
     }
 }
 
@@ -72,7 +83,7 @@ fn start(blocks: &mut Blocks, period: Duration) {
 
 fn keep() {
     loop {
-        let period = blocks().keeper.as_ref().map(|(_, period)| *period);
+        let period = BLOCKS.lock().keeper.as_ref().map(|(_, period)| *period);
         let Some(period) = period else { return };
         thread::park_timeout(period);
         let Some(due) = look() else { return };
@@ -84,7 +95,7 @@ fn keep() {
 
 /// Returns the permits that were open a look ago; `None` where nothing is open.
 fn look() -> Option<Vec<Arc<Held>>> {
-    let mut blocks = blocks();
+    let mut blocks = BLOCKS.lock();
     if blocks.free.len() == blocks.open.len() {
         blocks.keeper = None;
         return None;
@@ -96,23 +107,8 @@ fn look() -> Option<Vec<Arc<Held>>> {
     Some(seen.collect())
 }
 
-thread_local! {
-    static FORKING: RefCell<Option<MutexGuard<'static, Blocks>>> = const { RefCell::new(None) };
-}
-
-/// Holds everything still while the process forks.
-pub(crate) fn before_fork() {
-    let still = blocks();
-    FORKING.set(Some(still));
-}
-
-/// Goes on after a fork; a child has neither the thread nor the permits of its parent.
-pub(crate) fn after_fork(child: bool) {
-    if let Some(mut blocks) = FORKING.take()
-        && child
-    {
-        blocks.open.iter_mut().for_each(|open| *open = None);
-        blocks.free = (0..blocks.open.len()).collect();
-        blocks.keeper = None;
-    }
+/// Begins anew in a forked child, which has neither the thread nor the permits of its parent.
+pub(crate) fn forked() {
+    static LIVES: AtomicU32 = AtomicU32::new(1);
+    BLOCKS.renew(Blocks::new(LIVES.fetch_add(1, Ordering::Relaxed)));
 }

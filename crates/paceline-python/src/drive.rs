@@ -6,11 +6,12 @@ use std::task::{Context, Poll, Waker};
 
 use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
+use pyo3::types::PyIterator;
 
 use crate::wake::Call;
 
 /// The wait under way: the iterator of the loop's future.
-pub(crate) type Turn = Option<Py<PyAny>>;
+pub(crate) type Turn = Option<Py<PyIterator>>;
 
 /// What the next step of an awaitable came to.
 pub(crate) enum Step<T> {
@@ -35,10 +36,10 @@ pub(crate) fn go_on<F: Future + Unpin>(
     turn: &mut Turn,
 ) -> PyResult<Step<F::Output>> {
     if let Some(waiting) = turn {
-        match waiting.call_method1(py, "send", (py.None(),)) {
-            Ok(yielded) => return Ok(Step::Yield(yielded)),
-            Err(ended) if ended.is_instance_of::<PyStopIteration>(py) => *turn = None,
-            Err(error) => return Err(error),
+        match waiting.bind(py).clone().next() {
+            Some(Ok(yielded)) => return Ok(Step::Yield(yielded.unbind())),
+            Some(Err(error)) => return Err(error),
+            None => *turn = None,
         }
     }
     let (call, awaited) = Call::new(py)?;
@@ -46,10 +47,16 @@ pub(crate) fn go_on<F: Future + Unpin>(
     if let Poll::Ready(output) = Pin::new(future).poll(&mut Context::from_waker(&waker)) {
         return Ok(Step::Done(output));
     }
-    let waiting = awaited.call_method0("__await__")?;
-    let yielded = waiting.call_method0("__next__")?;
-    *turn = Some(waiting.unbind());
-    Ok(Step::Yield(yielded.unbind()))
+    let mut waiting = awaited.try_iter()?;
+    match waiting.next() {
+        Some(yielded) => {
+            let yielded = yielded?.unbind();
+            *turn = Some(waiting.unbind());
+            Ok(Step::Yield(yielded))
+        }
+        // It was completed before it was looked at: the loop comes back at once.
+        None => Ok(Step::Yield(py.None())),
+    }
 }
 
 /// Returns the exception by which an awaitable hands over its value.

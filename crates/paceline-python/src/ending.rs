@@ -1,30 +1,28 @@
 //! The end of the interpreter: a thread that wants it back then is ended by it, and takes the process along. So threads
 //! of ours count themselves while they have it, none begins once the end has, and the end waits for those that did.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Condvar;
 use std::thread;
 use std::time::Duration;
 
 use pyo3::prelude::*;
+
+use crate::process::OfProcess;
 
 struct Inside {
     threads: usize,
     ending: bool,
 }
 
-static INSIDE: Mutex<Inside> = Mutex::new(Inside { threads: 0, ending: false });
+static INSIDE: OfProcess<Inside> = OfProcess::new(Inside { threads: 0, ending: false });
 static OUTSIDE: Condvar = Condvar::new();
 
 /// How long the end waits for threads that are slow to leave.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-fn inside() -> MutexGuard<'static, Inside> {
-    INSIDE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Counts a thread in, unless the end has begun.
 fn enter() -> bool {
-    let mut inside = inside();
+    let mut inside = INSIDE.lock();
     if inside.ending {
         return false;
     }
@@ -33,7 +31,7 @@ fn enter() -> bool {
 }
 
 fn leave() {
-    let mut inside = inside();
+    let mut inside = INSIDE.lock();
     inside.threads = inside.threads.saturating_sub(1);
     if inside.threads == 0 {
         OUTSIDE.notify_all();
@@ -75,16 +73,13 @@ pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send)
 #[pyfunction]
 pub(crate) fn end(py: Python<'_>) {
     py.detach(|| {
-        let mut inside = inside();
+        let mut inside = INSIDE.lock();
         inside.ending = true;
         let _ = OUTSIDE.wait_timeout_while(inside, PATIENCE, |inside| inside.threads > 0);
     });
 }
 
-/// Forgets the threads of the parent in a forked child.
+/// Begins anew in a forked child, which has none of its parent's threads.
 pub(crate) fn forked() {
-    // The lock may have been taken by a thread that is not there.
-    if let Ok(mut inside) = INSIDE.try_lock() {
-        inside.threads = 0;
-    }
+    INSIDE.renew(Inside { threads: 0, ending: false });
 }

@@ -12,9 +12,16 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
     raise(py, error).unwrap_or_else(|failed| failed)
 }
 
-/// Returns an exception of a class of `paceline._errors` that carries nothing but a message.
-pub(crate) fn plain(py: Python<'_>, class: &str, message: &str) -> PyErr {
-    make(py, class, message, &PyDict::new(py)).unwrap_or_else(|failed| failed)
+/// Returns the exception of a permit that has ended.
+pub(crate) fn over(py: Python<'_>, permit: &str) -> PyErr {
+    not_a_permit(py, permit, &format!("permit {permit} has ended, or never was"))
+}
+
+/// Returns the exception of what stands for no permit.
+pub(crate) fn not_a_permit(py: Python<'_>, permit: &str, message: &str) -> PyErr {
+    let facts = PyDict::new(py);
+    let made = facts.set_item("permit", permit).and_then(|()| make(py, "PermitOver", message, &facts));
+    made.unwrap_or_else(|failed| failed)
 }
 
 fn raise(py: Python<'_>, error: &Error) -> PyResult<PyErr> {

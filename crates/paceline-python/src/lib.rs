@@ -14,6 +14,7 @@ mod limiter;
 mod logging;
 mod park;
 mod permit;
+mod process;
 mod reply;
 mod seat;
 mod specs;
@@ -30,22 +31,13 @@ fn run_command(py: Python<'_>, program: Vec<OsString>, arguments: Vec<OsString>)
     py.detach(|| paceline_cli::run(program, arguments))
 }
 
-/// Holds the threads of this module still while the process forks.
+/// Begins anew in a forked child, where what was inherited refuses at once.
 #[pyfunction]
-fn before_fork() {
-    blocks::before_fork();
-    logging::before_fork();
-}
-
-/// Goes on after a fork: in the child what was inherited refuses at once.
-#[pyfunction]
-fn after_fork(child: bool) {
-    logging::after_fork(child);
-    blocks::after_fork(child);
-    if child {
-        ending::forked();
-        paceline::forked();
-    }
+fn forked() {
+    blocks::forked();
+    logging::forked();
+    ending::forked();
+    paceline::forked();
 }
 
 #[pymodule(gil_used = false)]
@@ -64,7 +56,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(specs::limiter_of_specs, module)?)?;
     module.add_function(wrap_pyfunction!(run_command, module)?)?;
     module.add_function(wrap_pyfunction!(ending::end, module)?)?;
-    module.add_function(wrap_pyfunction!(before_fork, module)?)?;
-    module.add_function(wrap_pyfunction!(after_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(forked, module)?)?;
     Ok(())
 }

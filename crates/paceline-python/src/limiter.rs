@@ -14,7 +14,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::acquire::{Acquire, Asked, Asking, Terms, Together};
 use crate::amounts::{Amounts, amount, seconds};
-use crate::errors::{exception, plain};
+use crate::errors::{exception, not_a_permit};
 use crate::events::Events;
 use crate::logging;
 use crate::permit::read;
@@ -173,7 +173,7 @@ impl Limiter {
 
     fn permit_id(&self, py: Python<'_>, id: &str) -> PyResult<PermitId> {
         let _ = self;
-        id.parse().map_err(|error| plain(py, "PermitOver", &format!("{error}")))
+        id.parse().map_err(|error| not_a_permit(py, id, &format!("{error}")))
     }
 }
 

@@ -3,25 +3,29 @@
 //! The library may log while it holds a lock, and a thread that waits for that lock may hold the interpreter; so a
 //! record is queued, and handed over by the call that caused it, or by a thread of its own.
 
-use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use pyo3::prelude::*;
 
 use crate::ending::attached;
+use crate::process::OfProcess;
 
 struct Forward;
 
-#[derive(Default)]
 struct Queue {
     records: Vec<(Level, String)>,
     /// Whether a thread is on its way to hand them over.
     carried: bool,
 }
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue { records: Vec::new(), carried: false });
+impl Queue {
+    const fn new() -> Self {
+        Self { records: Vec::new(), carried: false }
+    }
+}
+
+static QUEUE: OfProcess<Queue> = OfProcess::new(Queue::new());
 static SOME: AtomicBool = AtomicBool::new(false);
 
 /// How many records wait at most; more are dropped.
@@ -34,10 +38,6 @@ pub(crate) fn install() {
     }
 }
 
-fn queue() -> MutexGuard<'static, Queue> {
-    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Log for Forward {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("paceline")
@@ -47,7 +47,7 @@ impl Log for Forward {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut queue = queue();
+        let mut queue = QUEUE.lock();
         if queue.records.len() < MOST {
             queue.records.push((record.level(), record.args().to_string()));
         }
@@ -63,11 +63,11 @@ impl Log for Forward {
 fn carry() {
     // While the interpreter ends nobody reads the log.
     let carried = attached(|py| {
-        queue().carried = false;
+        QUEUE.lock().carried = false;
         deliver(py);
     });
     if carried.is_none() {
-        queue().carried = false;
+        QUEUE.lock().carried = false;
     }
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn deliver(py: Python<'_>) {
     if !SOME.swap(false, Ordering::AcqRel) {
         return;
     }
-    let records = std::mem::take(&mut queue().records);
+    let records = std::mem::take(&mut QUEUE.lock().records);
     if let Err(error) = hand_over(py, records) {
         error.write_unraisable(py, None);
     }
@@ -96,21 +96,7 @@ fn hand_over(py: Python<'_>, records: Vec<(Level, String)>) -> PyResult<()> {
     Ok(())
 }
 
-thread_local! {
-    static FORKING: RefCell<Option<MutexGuard<'static, Queue>>> = const { RefCell::new(None) };
-}
-
-/// Holds everything still while the process forks.
-pub(crate) fn before_fork() {
-    let still = queue();
-    FORKING.set(Some(still));
-}
-
-/// Goes on after a fork; a child has no thread that carries.
-pub(crate) fn after_fork(child: bool) {
-    if let Some(mut queue) = FORKING.take()
-        && child
-    {
-        *queue = Queue::default();
-    }
+/// Begins anew in a forked child, which has no thread that carries.
+pub(crate) fn forked() {
+    QUEUE.renew(Queue::new());
 }

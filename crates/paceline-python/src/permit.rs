@@ -14,7 +14,7 @@ use crate::acquire::{Acquire, Terms};
 use crate::amounts::{Amounts, seconds};
 use crate::blocks::{self, Place};
 use crate::drive::Ready;
-use crate::errors::plain;
+use crate::errors::over;
 use crate::logging;
 use crate::reply::Reply;
 use crate::seat::Seat;
@@ -109,7 +109,7 @@ impl Permit {
     fn over(&self, py: Python<'_>, strict: bool) -> PyResult<Reply> {
         let id = self.id();
         if strict {
-            return Err(plain(py, "PermitOver", &format!("permit {id} has ended, or never was")));
+            return Err(over(py, &id));
         }
         py.import("paceline._reading")?.call_method1("settled_before", (id, self.resource()))?;
         Ok(Reply::nothing())
@@ -232,14 +232,14 @@ impl Permit {
     fn detach(&self, py: Python<'_>) -> PyResult<String> {
         match self.held.take() {
             Some(permit) => Ok(permit.detach().to_string()),
-            None => Err(plain(py, "PermitOver", &format!("permit {} has ended, or never was", self.id()))),
+            None => Err(over(py, &self.id())),
         }
     }
 
     /// Ends the permit as spent, and asks for another of the same demand, in the same lane.
     fn retry(&self, py: Python<'_>) -> PyResult<Acquire> {
         let Some(permit) = self.held.take() else {
-            return Err(plain(py, "PermitOver", &format!("permit {} has ended, or never was", self.id())));
+            return Err(over(py, &self.id()));
         };
         let terms = Terms { on_error: self.on_error.as_ref().map(|settle| settle.clone_ref(py)) };
         Ok(Acquire::one(permit.retry(), Arc::clone(&self.held.seat), terms))

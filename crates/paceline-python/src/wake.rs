@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
@@ -45,15 +46,15 @@ impl Call {
     /// Makes a future of the running loop, to be completed by a waker.
     pub(crate) fn new(py: Python<'_>) -> PyResult<(Arc<Self>, Bound<'_, PyAny>)> {
         let bridge = Bridge::running(py)?;
-        let future = bridge.event_loop.bind(py).call_method0("create_future")?;
+        let future = bridge.event_loop.bind(py).call_method0(intern!(py, "create_future"))?;
         let weak = PyWeakrefReference::new(&future)?.unbind();
         Ok((Arc::new(Self { bridge, future: weak, fired: AtomicBool::new(false) }), future))
     }
 
     fn complete(&self, py: Python<'_>) -> PyResult<()> {
         let Some(future) = self.future.bind(py).upgrade() else { return Ok(()) };
-        if !future.call_method0("done")?.is_truthy()? {
-            future.call_method1("set_result", (py.None(),))?;
+        if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+            future.call_method1(intern!(py, "set_result"), (py.None(),))?;
         }
         Ok(())
     }
@@ -93,11 +94,9 @@ impl Bridge {
 
     fn schedule(self: Arc<Self>, py: Python<'_>) {
         let here = running_loop(py).is_ok_and(|running| self.event_loop.is(&running));
-        if here {
-            return self.drain(py);
-        }
+        let how = if here { intern!(py, "call_soon") } else { intern!(py, "call_soon_threadsafe") };
         let drain = Py::new(py, Drain(Arc::clone(&self)));
-        let told = drain.and_then(|drain| self.event_loop.call_method1(py, "call_soon_threadsafe", (drain,)));
+        let told = drain.and_then(|drain| self.event_loop.call_method1(py, how, (drain,)));
         if told.is_err() {
             // The loop is closed, and with it are the tasks that waited.
             let mut queue = self.queue();
@@ -108,11 +107,17 @@ impl Bridge {
         }
     }
 
-    fn drain(&self, py: Python<'_>) {
+    /// Completes what fired. As long as something did, the loop comes back by itself, so that those who grant need not
+    /// ask for the interpreter while it is busy.
+    fn drain(self: Arc<Self>, py: Python<'_>) {
         let mut queue = self.queue();
-        queue.scheduled = false;
         let fired = std::mem::take(&mut queue.fired);
+        queue.scheduled = !fired.is_empty();
         drop(queue);
+        if fired.is_empty() {
+            return;
+        }
+        Arc::clone(&self).schedule(py);
         for call in fired {
             if let Err(error) = call.complete(py) {
                 error.write_unraisable(py, None);
@@ -128,7 +133,7 @@ struct Drain(Arc<Bridge>);
 #[pymethods]
 impl Drain {
     fn __call__(&self, py: Python<'_>) {
-        self.0.drain(py);
+        Arc::clone(&self.0).drain(py);
     }
 }
 

@@ -93,6 +93,23 @@ impl Demand {
         self.over(&charges, ledger)
     }
 
+    /// Returns the demand that this one becomes by a change that names some of it: what a profile makes of a call, it makes
+    /// of the whole call.
+    pub(crate) fn amended_by(&self, change: &Self) -> Self {
+        if change.is_bare() && change.tokens == Said::default() {
+            return Self { outright: change.outright.clone(), requests: change.requests, ..Self::default() };
+        }
+        Self {
+            input_tokens: change.input_tokens.or(self.input_tokens),
+            cached_input_tokens: change.cached_input_tokens.or(self.cached_input_tokens),
+            max_output_tokens: change.max_output_tokens.or(self.max_output_tokens),
+            expected_output_tokens: change.expected_output_tokens.or(self.expected_output_tokens),
+            tokens: change.tokens.or(self.tokens),
+            requests: change.requests.or(self.requests),
+            outright: change.outright.clone(),
+        }
+    }
+
     /// Returns what is reserved from now on, where a reservation changes: only what is said.
     pub(crate) fn amendment(&self, seat: &Seat, ledger: &mut Ledger) -> Result<Amounts, Error> {
         if self.is_bare() {
@@ -165,6 +182,10 @@ impl Said {
 
     pub(crate) fn just(amount: u64) -> Self {
         Self(amount.min(MAX_AMOUNT))
+    }
+
+    fn or(self, other: Self) -> Self {
+        if self == Self::default() { other } else { self }
     }
 
     pub(crate) fn get(self) -> Option<u64> {

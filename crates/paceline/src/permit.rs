@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use paceline_core::{Amounts, Metric, Millis, Name};
@@ -10,6 +11,7 @@ use crate::acquire::{Acquire, Request};
 use crate::reply::Reply;
 use crate::resource::Resource;
 use crate::store::Grant;
+use crate::sync::lock;
 use crate::{Demand, PermitId, Usage};
 
 /// The right to make one call.
@@ -37,6 +39,8 @@ pub struct Permit {
     waited: Millis,
     via: GrantedVia,
     at: Option<Millis>,
+    /// What it was amended to want.
+    amended: Mutex<Option<Box<Demand>>>,
 }
 
 /// The way by which a permit came.
@@ -73,13 +77,14 @@ impl Permit {
             waited: grant.waited,
             via: grant.via,
             at: grant.at,
+            amended: Mutex::default(),
         }
     }
 
     /// A permit that counts nowhere.
     pub(crate) fn free(resource: Resource, request: Request) -> Self {
         let via = resource.granted_via();
-        Self { resource, request, number: None, waited: 0, via, at: None }
+        Self { resource, request, number: None, waited: 0, via, at: None, amended: Mutex::default() }
     }
 
     /// Ends the permit: replaces what it reserved by what the call used. The difference goes back, or is charged.
@@ -103,7 +108,13 @@ impl Permit {
     /// once.
     pub fn amend(&self, demand: &Demand) -> Reply<Settled> {
         match self.number {
-            Some(number) => self.resource.amend(number.get(), demand),
+            Some(number) => {
+                let mut amended = lock(&self.amended);
+                let whole = amended.as_deref().unwrap_or(&self.request.demand).amended_by(demand);
+                let reply = self.resource.amend(number.get(), &whole);
+                *amended = Some(Box::new(whole));
+                reply
+            }
             None => Ok(Settled::default()).into(),
         }
     }

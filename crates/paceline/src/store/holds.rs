@@ -91,7 +91,9 @@ impl Memory {
     }
 
     pub(crate) fn permits(&self) -> Result<Vec<PermitInfo>, Error> {
-        self.step(|state, _, _| {
+        self.step(|state, now, _| {
+            // Their ages are those of the last step.
+            state.tick(now);
             let info = |permit: PermitView| PermitInfo {
                 id: PermitId { ledger: Arc::clone(&self.name), ticket: permit.id },
                 resource: state
