@@ -156,12 +156,10 @@ def _end(permit: _native.Permit, answer: Any, settle: bool) -> None:
 
 def _source(resource: str | None, config: Any, limits: dict[str, Any]) -> dict[str, Any]:
     """Returns where the configuration comes from, as the native part takes it."""
-    import json
-
     if resource is not None:
         if config is not None:
             raise ConfigError("give either the one resource and its limits, or config=, not both")
-        return {"text": (f'Limiter("{resource}")', json.dumps(_of_one(resource, limits)))}
+        return {"text": (f'Limiter("{resource}")', _written(_of_one(resource, limits)))}
     if limits:
         raise ConfigError(f"{', '.join(limits)}: name the resource that has these limits first, as in Limiter(\"openai/gpt-4o\", …)")
     if config is None:
@@ -171,10 +169,26 @@ def _source(resource: str | None, config: Any, limits: dict[str, Any]) -> dict[s
                 'no limits: name a resource, as in Limiter("openai/gpt-4o", rpm=500), give config=, or set PACELINE_CONFIG'
             )
     if isinstance(config, Mapping):
-        return {"text": ("config", json.dumps(config))}
+        return {"text": ("config", _written(config))}
     if isinstance(config, str) and "\n" in config:
         return {"text": ("config", config)}
     return {"path": os.fspath(config)}
+
+
+def _written(config: Mapping[str, Any]) -> str:
+    """Returns a configuration as text."""
+    import json
+
+    try:
+        return json.dumps(config, default=_as_mapping)
+    except TypeError as error:
+        raise ConfigError(f"the configuration is plain data, names with numbers, texts, lists and mappings under them: {error}") from None
+
+
+def _as_mapping(value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{value!r} is none of them")
 
 
 def _of_one(resource: str, limits: dict[str, Any]) -> dict[str, Any]:
@@ -204,7 +218,7 @@ def _store(store: Any) -> str | None:
     pool = getattr(store, "connection_pool", None)
     settings = getattr(pool, "connection_kwargs", None)
     if not isinstance(settings, dict):
-        raise ConfigError(f"store is a {type(store).__name__}; it is a URL such as redis://localhost:6379, or a client of the redis package")
+        raise ConfigError(f"store is {store!r}; it is a URL such as redis://localhost:6379, or a client of the redis package")
     return _url_of(settings, getattr(pool.connection_class, "__name__", ""))
 
 
