@@ -30,8 +30,9 @@ class using:
     """Sets what wrapped calls ask for, in a block or in a function.
 
     ``lane``, ``timeout``, ``max_expected_wait`` and ``head_start`` (seconds), ``on_error`` and any metric mean what they mean
-    to :meth:`paceline.Limiter.acquire`; ``resource`` names the resource that the calls draw on, whatever model they name. Blocks nest: the inner one overrides what it names. It holds for the thread or the
-    asyncio task that enters it, and for tasks started inside.
+    to :meth:`paceline.Limiter.acquire`; ``resource`` names the resource that the calls draw on, whatever model they name.
+    Blocks nest: the inner one overrides what it names. It holds for the thread or the asyncio task that enters it, and for
+    tasks started inside.
 
     >>> import paceline
     >>> with paceline.using(lane="batch", timeout=30):

@@ -11,7 +11,8 @@ import paceline
 
 from .scripted import CHAT, MESSAGES, Answer, Scripted, chat_stream, event
 
-RATE = {"error": {"message": "Rate limit reached for gpt-4o on requests per min (RPM): Limit 500, Used 500, Requested 1.", "code": "rate_limit_exceeded"}}
+WORDS = "Rate limit reached for gpt-4o on requests per min (RPM): Limit 500, Used 500, Requested 1."
+RATE = {"error": {"message": WORDS, "code": "rate_limit_exceeded"}}
 
 
 @pytest.fixture
@@ -130,7 +131,8 @@ def test_a_refused_call_costs_a_request_and_no_tokens(scripted, limiter, used):
 
 
 def test_a_refusal_within_a_stream_pauses_too(scripted, gpt, held):
-    refusal = event({"type": "error", "error": {"type": "overloaded_error", "code": "rate_limit_exceeded", "message": RATE["error"]["message"] + " Please try again in 20s."}})
+    error = {"type": "tokens", "code": "rate_limit_exceeded", "message": f"{WORDS} Please try again in 20s."}
+    refusal = event({"type": "error", "error": error})
     scripted.told(Answer(body=[*chat_stream("Hello")[:1], refusal]))
     with pytest.raises(openai.APIError):
         list(call(scripted, gpt, stream=True))
@@ -161,7 +163,8 @@ def test_and_what_there_is(scripted, gpt):
     scripted.told(Answer(headers=told(500, 499, "120ms")))
     call(scripted, gpt)
     assert view(gpt, "requests_per_minute")["amount"] == 500
-    scripted.told(Answer(429, {"error": {"message": "on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000. Please try again in 2s", "code": "rate_limit_exceeded"}}))
+    words = "on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000. Please try again in 2s"
+    scripted.told(Answer(429, {"error": {"message": words, "code": "rate_limit_exceeded"}}))
     with pytest.raises(openai.RateLimitError):
         call(scripted, gpt)
     assert view(gpt, "tokens_per_minute")["amount"] == 30_000

@@ -43,7 +43,7 @@ def gemini(quota: str) -> dict:
         (429, {}, json.dumps(openai()).encode(), "rate", 1.146),
         (429, {}, openai(code="slow_down", kind="rate_limit_error"), "ramp", 1.146),
         (429, {}, openai("You exceeded your current quota", "insufficient_quota"), "spent", None),
-        (429, {}, {"error": {"type": "rate_limit_error", "details": {"error_code": "enforced_spend_limit_reached"}}}, "spent", None),
+        (429, {}, {"error": {"details": {"error_code": "enforced_spend_limit_reached"}}}, "spent", None),
         (400, {}, {"error": {"message": "You have reached your specified API usage limits."}}, "spent", None),
         (402, {}, {"error": {"message": "Insufficient Balance"}}, "spent", None),
         (429, {"retry-after": "60"}, openai("Request too large for gpt-4o: Limit 30000, Requested 34307"), "too_large", None),
