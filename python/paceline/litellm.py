@@ -257,7 +257,7 @@ def _leads_to_another(kind: Any, kwargs: Mapping[str, Any]) -> bool:
         model, provider, _, _ = litellm.get_llm_provider(str(kwargs.get("model")), kwargs.get("custom_llm_provider"))
         if kind == "aresponses":
             return configs.get_provider_responses_api_config(provider=provider, model=model) is None
-        return configs.get_provider_anthropic_messages_config(model, litellm.LlmProviders(provider)) is None
+        return configs.get_provider_anthropic_messages_config(model, litellm.types.utils.LlmProviders(provider)) is None
     except Exception:  # a model that LiteLLM does not know: it will say so itself
         return False
 

@@ -4,9 +4,10 @@
 
 **Spans.** Each acquire, by hand or of a wrapped client, is a span ``acquire {resource}`` from asking to the grant or the
 refusal, a child of what the caller does. Attributes: ``gen_ai.request.model``, ``gen_ai.provider.name`` and
-``gen_ai.request.max_tokens`` where the request says them; ``paceline.resource``, ``paceline.lane``, ``paceline.demand.*`` (what
-was named), ``paceline.waited`` (seconds), ``paceline.granted_via``; of a refusal ``error.type``, ``paceline.limit``,
-``paceline.wanted``, ``paceline.left``, ``paceline.ahead``, ``paceline.retry_after`` (seconds).
+``gen_ai.request.max_tokens`` where the request says them; ``paceline.resource``, ``paceline.lane``,
+``paceline.demand.*`` (what was named), ``paceline.waited`` (seconds), ``paceline.granted_via``; of a refusal
+``error.type``, ``paceline.limit``, ``paceline.wanted``, ``paceline.left``, ``paceline.ahead``, ``paceline.retry_after``
+(seconds). They are made where ``acquire`` and its kinds are called.
 
 **Metrics**, by resource, limit or ledger, never by caller, lane or permit:
 

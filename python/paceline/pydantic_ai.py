@@ -150,9 +150,10 @@ def body_of(
     body: dict[str, Any] = {"model": model, "messages": [_message(message) for message in messages]}
     tools = [*parameters.function_tools, *parameters.output_tools]
     if tools:
+        functions = [(tool.name, tool.description, tool.parameters_json_schema) for tool in tools]
         body["tools"] = [
-            {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters_json_schema}}
-            for t in tools
+            {"type": "function", "function": {"name": name, "description": description, "parameters": schema}}
+            for name, description, schema in functions
         ]
     if parameters.output_object is not None:
         body["response_format"] = {"type": "json_schema", "json_schema": parameters.output_object.json_schema}
