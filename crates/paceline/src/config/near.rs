@@ -1,16 +1,11 @@
 //! The nearest of some names, for people who misspelt one.
 
 /// Names that people know from elsewhere, and ours for the same.
-const ELSEWHERE: [(&str, &str); 14] = [
-    ("rps", "requests_per_second"),
-    ("rpm", "requests_per_minute"),
-    ("rph", "requests_per_hour"),
-    ("rpd", "requests_per_day"),
-    ("tpm", "tokens_per_minute"),
-    ("tpd", "tokens_per_day"),
-    ("itpm", "input_tokens_per_minute"),
-    ("otpm", "output_tokens_per_minute"),
-    ("concurrency", "concurrent_requests"),
+const ELSEWHERE: [(&str, &str); 9] = [
+    ("max_rpm", "requests_per_minute"),
+    ("rpm_limit", "requests_per_minute"),
+    ("max_tpm", "tokens_per_minute"),
+    ("tpm_limit", "tokens_per_minute"),
     ("max_concurrency", "concurrent_requests"),
     ("max_parallel_requests", "concurrent_requests"),
     ("max_concurrent_requests", "concurrent_requests"),

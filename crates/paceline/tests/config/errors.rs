@@ -23,7 +23,7 @@ fn a_misspelt_metric() {
 
 #[test]
 fn a_name_that_people_know_from_elsewhere() {
-    assert_snapshot!(refused("openai:\n  gpt-4o:\n    rpm: 500\n    max_parallel_requests: 20\n"));
+    assert_snapshot!(refused("openai:\n  gpt-4o:\n    max_rpm: 500\n    max_parallel_requests: 20\n"));
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn credentials_are_struck_out() {
 #[test]
 fn a_long_line_is_shortened() {
     let far = " ".repeat(300);
-    assert_snapshot!(refused(&format!("openai: {{gpt-4o: {{requests_per_day: 5, {far}rpm: 5}}}}")));
+    assert_snapshot!(refused(&format!("openai: {{gpt-4o: {{requests_per_day: 5, {far}max_rpm: 5}}}}")));
 }
 
 #[test]
