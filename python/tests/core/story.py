@@ -48,16 +48,9 @@ class Story:
 
     def tell(self, file: Path) -> None:
         """Tells the whole trace; raises `trace.Absent` before it begins where a step needs what is not there."""
+        if lacking := trace.absent(file):
+            raise trace.Absent(lacking)
         steps = list(trace.lines(file))
-        configured = gathered = False
-        seen: dict[str, int] = {}
-        for step in steps:
-            part = step.words[0] in ("limit", "resource", "lane")
-            if lacking := trace.lacks(step, configured, seen):
-                raise trace.Absent(lacking)
-            invalid = step.words[0] == "configure" and (step.expected or "").startswith("invalid")
-            configured = configured or (gathered and not part and not invalid)
-            gathered = (gathered or part) and not invalid
         for step in steps:
             try:
                 self.step(step)

@@ -278,7 +278,6 @@ def test_a_closed_loop_leaves_the_line(make: Make) -> None:
     held.settle()
 
 
-@pytest.mark.xfail(strict=True, reason="Acquire is not seen by the garbage collector: the ring task, request, future is never freed")
 def test_a_loop_that_was_closed_over_its_tasks(make: Make) -> None:
     """Tasks that nobody cancelled lose their loop; what is granted to them goes back when they are dropped."""
     limiter = make(concurrency=1)

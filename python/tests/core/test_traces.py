@@ -14,7 +14,6 @@ FILES = sorted(trace.FOLDER.glob("*.trace"))
 NOT_HERE = {
     "line-a-refused-ticket-sets-nothing-aside": "a clock that is set does what is due, and nobody is left whom the refused ticket could hold up",
 }
-told: dict[type, int] = {AsyncDoor: 0, BlockingDoor: 0}
 
 
 def tell(file: Path, door: type) -> None:
@@ -23,7 +22,6 @@ def tell(file: Path, door: type) -> None:
     story = Story(door)
     try:
         story.tell(file)
-        told[door] += 1
     except (trace.Absent, Uncancellable) as lacking:
         pytest.skip(f"the face has no such thing: {lacking}")
     finally:
@@ -41,9 +39,8 @@ def test_trace_through_threads(file: Path) -> None:
     tell(file, BlockingDoor)
 
 
-def test_most_traces_were_told(request: pytest.FixtureRequest) -> None:
-    if sum(item.originalname.startswith("test_trace_through") for item in request.session.items) < 2 * len(FILES):
-        pytest.skip("only some of the traces were to be told")
-    assert len(FILES) >= 180
-    assert told[AsyncDoor] >= 115
-    assert told[BlockingDoor] >= 105
+def test_most_traces_are_told() -> None:
+    """Coverage does not shrink unseen."""
+    told = [file for file in FILES if file.stem not in NOT_HERE and trace.absent(file) is None]
+    without_cancels = [file for file in told if all("cancel" not in line.words for line in trace.lines(file))]
+    assert len(FILES) >= 180 and len(told) >= 115 and len(without_cancels) >= 110

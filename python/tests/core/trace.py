@@ -152,3 +152,17 @@ def lacks(line: Line, configured: bool, seen: dict[str, int]) -> str | None:
     if words[0] == "remove" or (configured and words[0] in ("limit", "resource", "lane", "configure")):
         return "another configuration of a ledger's own limits"
     return None
+
+
+def absent(file: Path) -> str | None:
+    """Says what a whole trace uses that Python's face does not have."""
+    configured = gathered = False
+    seen: dict[str, int] = {}
+    for step in lines(file):
+        part = step.words[0] in ("limit", "resource", "lane")
+        if lacking := lacks(step, configured, seen):
+            return lacking
+        invalid = step.words[0] == "configure" and (step.expected or "").startswith("invalid")
+        configured = configured or (gathered and not part and not invalid)
+        gathered = (gathered or part) and not invalid
+    return None
