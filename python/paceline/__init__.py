@@ -72,6 +72,20 @@ __all__ = [
     "wrap",
 ]
 
+_MODULES = frozenset(
+    {
+        "anthropic",
+        "bedrock",
+        "compat",
+        "gemini",
+        "langchain",
+        "litellm",
+        "llama_index",
+        "opentelemetry",
+        "pydantic_ai",
+        "transport",
+    }
+)
 _LATE = {"Count": "_count", "count": "_count", "using": "_using", "wrap": "_wrap"}
 
 
@@ -83,6 +97,10 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f".{_LATE[name]}", __name__), name)
         globals()[name] = value
         return value
+    if name in _MODULES:
+        from importlib import import_module
+
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

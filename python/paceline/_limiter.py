@@ -102,7 +102,7 @@ class Limiter(_native.Limiter):
         """
 
         def decorate(function: _F) -> _F:
-            def ask(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _native.Acquire:
+            def ask(args: tuple[Any, ...], kwargs: dict[str, Any]) -> _native.Acquire[_native.Permit]:
                 said = {name: value(*args, **kwargs) if callable(value) and name != "on_error" else value for name, value in asked.items()}
                 return self.acquire(resource, **said)
 
@@ -169,6 +169,8 @@ def _source(resource: str | None, config: Any, limits: dict[str, Any]) -> dict[s
                 'no limits: name a resource, as in Limiter("openai/gpt-4o", rpm=500), give config=, or set PACELINE_CONFIG'
             )
     if isinstance(config, Mapping):
+        if not config:
+            raise ConfigError("config names no resource: it is empty")
         return {"text": ("config", _written(config))}
     if isinstance(config, str) and "\n" in config:
         return {"text": ("config", config)}
@@ -215,7 +217,7 @@ def _store(store: Any) -> str | None:
         return os.environ.get("PACELINE_STORE") or None
     if isinstance(store, str):
         return store
-    pool = getattr(store, "connection_pool", None)
+    pool: Any = getattr(store, "connection_pool", None)
     settings = getattr(pool, "connection_kwargs", None)
     if not isinstance(settings, dict):
         raise ConfigError(f"store is {store!r}; it is a URL such as redis://localhost:6379, or a client of the redis package")

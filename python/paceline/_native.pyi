@@ -41,6 +41,7 @@ class Limiter:
         head_start: float | None = None,
         timeout: float | None = None,
         max_expected_wait: float | None = None,
+        lease: float | None = None,
         on_error: Any = None,
         tokens: int | None = None,
         input_tokens: int | None = None,

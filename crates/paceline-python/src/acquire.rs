@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use paceline::{Error, Permit as Granted};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -25,6 +26,8 @@ use crate::wake::in_a_loop;
 pub(crate) struct Terms {
     /// What an exception inside the block settles.
     pub(crate) on_error: Option<Py<PyAny>>,
+    /// How long its permit lives, where that is not the limiter's lease.
+    pub(crate) lease: Option<Duration>,
 }
 
 /// What is waited for.

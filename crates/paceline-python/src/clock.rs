@@ -28,7 +28,8 @@ impl ManualClock {
     #[new]
     #[pyo3(signature = (at=1_800_000_000.0, /))]
     fn new(at: f64) -> PyResult<Self> {
-        let at = Duration::try_from_secs_f64(at).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let at = Duration::try_from_secs_f64(at)
+            .map_err(|_| PyValueError::new_err(format!("at is {at}; it is a number of seconds from 0")))?;
         Ok(Self(paceline::ManualClock::at(u64::try_from(at.as_millis()).unwrap_or(u64::MAX))))
     }
 

@@ -8,6 +8,7 @@ use pyo3::exceptions::PyStopIteration;
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
+use crate::ending::counted;
 use crate::wake::Call;
 
 /// The wait under way: the iterator of the loop's future.
@@ -31,6 +32,14 @@ pub(crate) fn look<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
 
 /// Goes on with a future that was not done when it was looked at.
 pub(crate) fn go_on<F: Future + Unpin>(
+    py: Python<'_>,
+    future: &mut F,
+    turn: &mut Turn,
+) -> PyResult<Step<F::Output>> {
+    counted(py, || take_turn(py, future, turn))
+}
+
+fn take_turn<F: Future + Unpin>(
     py: Python<'_>,
     future: &mut F,
     turn: &mut Turn,

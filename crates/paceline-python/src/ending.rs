@@ -56,6 +56,23 @@ pub(crate) fn attached<T>(work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     Python::try_attach(work)
 }
 
+/// Works on a thread that has the interpreter and will call Python: such a thread is counted too. Once the end has begun
+/// only the main thread goes on; any other lets go of the interpreter and stays away, as the interpreter would end it otherwise.
+pub(crate) fn counted<T>(py: Python<'_>, work: impl FnOnce() -> T) -> T {
+    if !enter() {
+        if !crate::park::is_main(py).unwrap_or(true) {
+            py.detach(|| {
+                loop {
+                    thread::park();
+                }
+            });
+        }
+        return work();
+    }
+    let _counted = Counted;
+    work()
+}
+
 /// Works without the interpreter, and comes back to it; once the end has begun it never does.
 pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> T {
     let result = py.detach(|| {

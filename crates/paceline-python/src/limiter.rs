@@ -1,12 +1,13 @@
 //! The limiter as Python sees it: names resolved once, demands read, everything else handed to the library.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use paceline::config::Config;
+use paceline::core::Metric;
 use paceline::{Error, Mode, OnLostState, OnStoreFailure, Pause, PermitId, Resource};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -36,10 +37,11 @@ pub(crate) struct Limiter {
 
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// The resources that were looked up under a configuration.
+/// The resources that were looked up under a configuration, and what its limits count.
 #[derive(Default)]
 struct Seats {
     generation: u64,
+    metrics: BTreeSet<String>,
     by_name: HashMap<String, Arc<Seat>>,
 }
 
@@ -91,14 +93,38 @@ impl Limiter {
         let resource = self.resource(py, name)?;
         let seat = Arc::new(Seat::new(resource, self.id, self.lease));
         let mut seats = self.seats.write().unwrap_or_else(PoisonError::into_inner);
-        if seats.generation != generation {
-            *seats = Seats { generation, by_name: HashMap::new() };
+        if seats.generation != generation || seats.metrics.is_empty() {
+            *seats = Seats { generation, metrics: self.metrics(), by_name: HashMap::new() };
         }
+        seats.metrics.extend(seat.resource.metrics().iter().map(ToString::to_string));
         // A name that any caller may make up is not kept for ever.
         if seats.by_name.len() < 10_000 {
             seats.by_name.insert(name.to_owned(), Arc::clone(&seat));
         }
         Ok(seat)
+    }
+
+    /// Returns what any limit counts, and what every ledger knows.
+    fn metrics(&self) -> BTreeSet<String> {
+        let resources = self.core.resources();
+        let counted = resources.iter().filter_map(|name| self.core.resource(name).ok());
+        let counted = counted.flat_map(|resource| resource.metrics()).map(|name| name.to_string());
+        counted.chain(Metric::KNOWN.iter().map(|name| (*name).to_owned())).collect()
+    }
+
+    /// Refuses a keyword that is no metric of any limit: it would limit nothing, and is a slip as a rule.
+    fn check(&self, amounts: &Amounts) -> PyResult<()> {
+        if amounts.own.is_empty() || self.core.mode() == Mode::Off {
+            return Ok(());
+        }
+        let seats = self.seats.read().unwrap_or_else(PoisonError::into_inner);
+        let Some((name, _)) = amounts.own.iter().find(|(name, _)| !seats.metrics.contains(name)) else {
+            return Ok(());
+        };
+        let known = seats.metrics.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        Err(PyTypeError::new_err(format!(
+            "there is no keyword {name}, and no limit counts such a metric; the metrics are {known}"
+        )))
     }
 
     fn resource(&self, py: Python<'_>, name: &str) -> PyResult<Resource> {
@@ -143,6 +169,7 @@ impl Limiter {
     ) -> PyResult<(paceline::Acquire, Arc<Seat>, Terms)> {
         let (mut wish, terms, model) = wish(py, said)?;
         let seat = self.seat_of(py, resource, model.as_deref())?;
+        self.check(&wish.amounts)?;
         complete(&seat, &mut wish.amounts)?;
         let acquire = wish.on(how(&seat.resource, wish.amounts.demand()));
         Ok((acquire, seat, terms))
@@ -155,6 +182,9 @@ impl Limiter {
         asked: &Bound<'_, PyAny>,
         said: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Vec<(paceline::Acquire, Arc<Seat>)>> {
+        if asked.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err("resources are given as a list of names, or of requests"));
+        }
         let mut all = Vec::new();
         for one in asked.try_iter()? {
             let one = one?;
@@ -204,6 +234,7 @@ fn wish(py: Python<'_>, said: Option<&Bound<'_, PyDict>>) -> PyResult<(Wish, Ter
             "head_start" => wish.head_start = seconds("head_start", Some(&value))?,
             "timeout" => wish.timeout = seconds("timeout", Some(&value))?,
             "max_expected_wait" => wish.max_expected_wait = seconds("max_expected_wait", Some(&value))?,
+            "lease" => terms.lease = self::lease(Some(&value))?,
             "on_error" => terms.on_error = Some(value.unbind()).filter(|said| !said.is_none(py)),
             "request" => {}
             own => wish.amounts.set(own, &value)?,
@@ -272,7 +303,7 @@ impl Limiter {
         mode: Option<&str>,
         clock: Option<PyRef<'_, crate::clock::ManualClock>>,
     ) -> PyResult<Self> {
-        let lease = seconds("lease", lease)?.unwrap_or(Duration::from_mins(15));
+        let lease = self::lease(lease)?.unwrap_or(Duration::from_mins(15));
         let mut builder = paceline::Limiter::builder()
             .lease(lease)
             .on_store_failure(choice("on_store_failure", on_store_failure, &ON_STORE_FAILURE)?)
@@ -314,7 +345,7 @@ impl Limiter {
 
     /// Asks for a permit; nothing is asked before the request is awaited, entered, or waited for.
     #[pyo3(signature = (resource=None, /, *, request=None, lane=None, head_start=None, timeout=None,
-                        max_expected_wait=None, on_error=None, tokens=None, input_tokens=None,
+                        max_expected_wait=None, lease=None, on_error=None, tokens=None, input_tokens=None,
                         max_output_tokens=None, output_tokens=None, **metrics))]
     #[expect(clippy::too_many_arguments, reason = "each keyword that is read here saves a dictionary a call")]
     fn acquire(
@@ -326,6 +357,7 @@ impl Limiter {
         head_start: Said<'_, '_>,
         timeout: Said<'_, '_>,
         max_expected_wait: Said<'_, '_>,
+        lease: Said<'_, '_>,
         on_error: Option<Py<PyAny>>,
         tokens: Said<'_, '_>,
         input_tokens: Said<'_, '_>,
@@ -349,6 +381,7 @@ impl Limiter {
             model = self::request(py, body, &mut amounts)?;
         }
         let seat = self.seat_of(py, resource, model.as_deref())?;
+        self.check(&amounts)?;
         complete(&seat, &mut amounts)?;
         let wish = Wish {
             lane: lane.map(str::to_owned),
@@ -358,7 +391,7 @@ impl Limiter {
             amounts,
         };
         let acquire = wish.on(seat.resource.acquire(wish.amounts.demand()));
-        Ok(Acquire::one(acquire, seat, Terms { on_error }))
+        Ok(Acquire::one(acquire, seat, Terms { on_error, lease: self::lease(lease)? }))
     }
 
     /// Asks for a permit without waiting in line: granted at once, or refused with ``Busy``.
@@ -489,9 +522,16 @@ impl Limiter {
         &self,
         py: Python<'_>,
         limit: &str,
-        remaining: Option<u64>,
-        amount: Option<u64>,
+        remaining: Said<'_, '_>,
+        amount: Said<'_, '_>,
     ) -> PyResult<Reply> {
+        let said = |name, value: Said<'_, '_>| {
+            value.filter(|value| !value.is_none()).map(|value| self::amount(name, value)).transpose()
+        };
+        let (remaining, amount) = (said("remaining", remaining)?, said("amount", amount)?);
+        if remaining.is_none() && amount.is_none() {
+            return Err(PyTypeError::new_err("observe() takes remaining=, amount=, or both"));
+        }
         Ok(Reply::done(self.limit(py, limit)?.observe(remaining, amount)))
     }
 
@@ -619,6 +659,16 @@ impl Limiter {
 
     fn limit(&self, py: Python<'_>, name: &str) -> PyResult<paceline::Limit> {
         self.core.limit(name).map_err(|error| exception(py, &error))
+    }
+}
+
+/// Reads how long a permit lives.
+fn lease(lease: Said<'_, '_>) -> PyResult<Option<Duration>> {
+    match seconds("lease", lease)? {
+        Some(Duration::ZERO) => {
+            Err(PyValueError::new_err("lease is 0; a permit lives for longer than no time"))
+        }
+        lease => Ok(lease),
     }
 }
 

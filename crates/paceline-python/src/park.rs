@@ -37,7 +37,8 @@ impl Wake for Unpark {
     }
 }
 
-fn is_main(py: Python<'_>) -> PyResult<bool> {
+/// Whether this is the thread on which the interpreter runs signal handlers and ends.
+pub(crate) fn is_main(py: Python<'_>) -> PyResult<bool> {
     let threading = py.import("threading")?;
     let main = threading.call_method0("main_thread")?.getattr("ident")?;
     main.eq(threading.call_method0("get_ident")?)

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt};
 
 use crate::acquire::{Acquire, Terms};
-use crate::amounts::{Amounts, seconds};
+use crate::amounts::{self, Amounts};
 use crate::blocks::{self, Place};
 use crate::drive::Ready;
 use crate::errors::over;
@@ -85,6 +85,9 @@ impl Drop for Held {
 
 impl Permit {
     pub(crate) fn new(permit: paceline::Permit, seat: Arc<Seat>, terms: &Terms, py: Python<'_>) -> Self {
+        if let Some(lease) = terms.lease {
+            drop(permit.renew(lease));
+        }
         let (waited, via) = (permit.waited(), permit.granted_via());
         let state = State { permit: Some(permit), ended: None, open: None };
         Self {
@@ -217,8 +220,8 @@ impl Permit {
     }
 
     /// Lets the permit live for this many seconds from now on.
-    fn renew(&self, py: Python<'_>, seconds_: &Bound<'_, PyAny>) -> PyResult<Reply> {
-        let lease = seconds("seconds", Some(seconds_))?.unwrap_or(Duration::MAX);
+    fn renew(&self, py: Python<'_>, seconds: &Bound<'_, PyAny>) -> PyResult<Reply> {
+        let lease = amounts::seconds("seconds", Some(seconds))?.unwrap_or(Duration::MAX);
         let reply = self.held.state().permit.as_ref().map(|permit| permit.renew(lease));
         reply.map_or_else(|| self.over(py, false), |reply| Ok(Reply::done(reply)))
     }
@@ -241,7 +244,8 @@ impl Permit {
         let Some(permit) = self.held.take() else {
             return Err(over(py, &self.id()));
         };
-        let terms = Terms { on_error: self.on_error.as_ref().map(|settle| settle.clone_ref(py)) };
+        let on_error = self.on_error.as_ref().map(|settle| settle.clone_ref(py));
+        let terms = Terms { on_error, ..Terms::default() };
         Ok(Acquire::one(permit.retry(), Arc::clone(&self.held.seat), terms))
     }
 

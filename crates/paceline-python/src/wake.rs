@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 
-use crate::ending::attached;
+use crate::ending::{attached, counted};
 
 /// An event loop that has tasks waiting here.
 pub(crate) struct Bridge {
@@ -133,7 +133,7 @@ struct Drain(Arc<Bridge>);
 #[pymethods]
 impl Drain {
     fn __call__(&self, py: Python<'_>) {
-        Arc::clone(&self.0).drain(py);
+        counted(py, || Arc::clone(&self.0).drain(py));
     }
 }
 

@@ -1,6 +1,6 @@
 """Compares how many tokens a second ``paceline.count`` and tiktoken count of 2 KB texts, with the same vocabulary.
 
-Run as ``python python/bench/count.py``. Both count the same texts in turns in one run, so that whatever else the machine
+Run as ``python benches/python/count.py``. Both count the same texts in turns in one run, so that whatever else the machine
 does slows both; the medians over the rounds and their ratio are printed. tiktoken counts as it does fastest: the length
 of ``encode_ordinary``. It needs tiktoken, and its vocabularies: in its own cache, or as the package litellm ships them.
 """

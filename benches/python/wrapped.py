@@ -1,6 +1,6 @@
 """Measures a wrapped OpenAI call against the fake provider beside the same call unwrapped.
 
-    python python/bench/wrapped.py [--calls 2000]
+    python benches/python/wrapped.py [--calls 2000]
 
 The two take turns, so that whatever else the machine does meets both; medians count. Nothing waits: the limits are far.
 """
