@@ -268,6 +268,15 @@ def test_a_permit_ends_at_its_lease_with_one_warning(make: Make, caplog: pytest.
         permit.settle(tokens=1, strict=True).wait()
 
 
+def test_a_call_may_have_a_lease_of_its_own(make: Make, clock: paceline.ManualClock) -> None:
+    limiter = make(concurrency=2, clock=clock)
+    short, long = limiter.acquire(lease=1).wait(), limiter.acquire().wait()
+    clock.advance(2)
+    assert [held["id"] for held in limiter.permits().wait()] == [long.id]
+    long.settle()
+    assert short.settle().wait() == {"returned": {}, "charged": {}}
+
+
 @pytest.mark.parametrize("door", ["with", "async with", "permit", "keep_alive", "many"])
 def test_a_permit_in_an_open_block_lives_on(make: Make, door: str, caplog: pytest.LogCaptureFixture) -> None:
     limiter = make(concurrency=1, lease=0.06)
