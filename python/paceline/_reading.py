@@ -81,6 +81,7 @@ def on_error(said: Any, error: BaseException) -> dict[str, int] | None:
             return {}
     if said == "give_back":
         return None
+    used: dict[str, Any] | None
     if isinstance(said, str):
         used = {} if said == "spend" else None
     else:

@@ -12,6 +12,8 @@ mod errors;
 mod events;
 mod limiter;
 mod logging;
+mod lookup;
+mod options;
 mod park;
 mod permit;
 mod process;
@@ -20,6 +22,7 @@ mod seat;
 mod specs;
 mod views;
 mod wake;
+mod wish;
 
 use std::ffi::OsString;
 

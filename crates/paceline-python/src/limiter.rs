@@ -1,14 +1,11 @@
 //! The limiter as Python sees it: names resolved once, demands read, everything else handed to the library.
 
-use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use paceline::config::Config;
-use paceline::core::Metric;
-use paceline::{Error, Mode, OnLostState, OnStoreFailure, Pause, PermitId, Resource};
+use paceline::{PermitId, Resource};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -18,148 +15,27 @@ use crate::amounts::{Amounts, amount, seconds};
 use crate::errors::{exception, not_a_permit};
 use crate::events::Events;
 use crate::logging;
+use crate::lookup::Seats;
+use crate::options::{MODES, ON_LOST_STATE, ON_STORE_FAILURE, choice, config};
 use crate::permit::read;
 use crate::reply::Reply;
 use crate::seat::Seat;
 use crate::views;
-
-type Said<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+use crate::wish::{self, Said, Wish, complete, pause, wish};
 
 /// Keeps callers inside the limits of a configuration; from any thread and any event loop.
 #[pyclass(frozen, subclass, weakref, module = "paceline._native")]
 pub(crate) struct Limiter {
-    core: paceline::Limiter,
-    id: u64,
-    lease: Duration,
-    only: RwLock<Option<String>>,
-    seats: RwLock<Seats>,
+    pub(crate) core: paceline::Limiter,
+    pub(crate) id: u64,
+    pub(crate) lease: Duration,
+    pub(crate) only: RwLock<Option<String>>,
+    pub(crate) seats: RwLock<Seats>,
 }
 
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// The resources that were looked up under a configuration, and what its limits count.
-#[derive(Default)]
-struct Seats {
-    generation: u64,
-    metrics: BTreeSet<String>,
-    by_name: HashMap<String, Arc<Seat>>,
-}
-
-/// What a call asks for, as its caller said it.
-#[derive(Default)]
-struct Wish {
-    amounts: Amounts,
-    lane: Option<String>,
-    head_start: Option<Duration>,
-    timeout: Option<Duration>,
-    max_expected_wait: Option<Duration>,
-}
-
-impl Wish {
-    fn on(&self, acquire: paceline::Acquire) -> paceline::Acquire {
-        let mut acquire = acquire;
-        if let Some(lane) = &self.lane {
-            acquire = acquire.lane(lane.as_str());
-        }
-        if let Some(head_start) = self.head_start {
-            acquire = acquire.head_start(head_start);
-        }
-        if let Some(timeout) = self.timeout {
-            acquire = acquire.timeout(timeout);
-        }
-        if let Some(most) = self.max_expected_wait {
-            acquire = acquire.max_expected_wait(most);
-        }
-        acquire
-    }
-}
-
 impl Limiter {
-    /// Whether it was this limiter that looked a resource up.
-    pub(crate) fn owns(&self, seat: &Seat) -> bool {
-        seat.owner == self.id
-    }
-
-    fn seat(&self, py: Python<'_>, name: &str) -> PyResult<Arc<Seat>> {
-        let generation = self.core.generation();
-        {
-            let seats = self.seats.read().unwrap_or_else(PoisonError::into_inner);
-            if seats.generation == generation
-                && let Some(seat) = seats.by_name.get(name)
-            {
-                return Ok(Arc::clone(seat));
-            }
-        }
-        let resource = self.resource(py, name)?;
-        let seat = Arc::new(Seat::new(resource, self.id, self.lease));
-        let mut seats = self.seats.write().unwrap_or_else(PoisonError::into_inner);
-        if seats.generation != generation || seats.metrics.is_empty() {
-            *seats = Seats { generation, metrics: self.metrics(), by_name: HashMap::new() };
-        }
-        seats.metrics.extend(seat.resource.metrics().iter().map(ToString::to_string));
-        // A name that any caller may make up is not kept for ever.
-        if seats.by_name.len() < 10_000 {
-            seats.by_name.insert(name.to_owned(), Arc::clone(&seat));
-        }
-        Ok(seat)
-    }
-
-    /// Returns what any limit counts, and what every ledger knows.
-    fn metrics(&self) -> BTreeSet<String> {
-        let resources = self.core.resources();
-        let counted = resources.iter().filter_map(|name| self.core.resource(name).ok());
-        let counted = counted.flat_map(|resource| resource.metrics()).map(|name| name.to_string());
-        counted.chain(Metric::KNOWN.iter().map(|name| (*name).to_owned())).collect()
-    }
-
-    /// Refuses a keyword that is no metric of any limit: it would limit nothing, and is a slip as a rule.
-    fn check(&self, amounts: &Amounts) -> PyResult<()> {
-        if amounts.own.is_empty() || self.core.mode() == Mode::Off {
-            return Ok(());
-        }
-        let seats = self.seats.read().unwrap_or_else(PoisonError::into_inner);
-        let Some((name, _)) = amounts.own.iter().find(|(name, _)| !seats.metrics.contains(name)) else {
-            return Ok(());
-        };
-        let known = seats.metrics.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        Err(PyTypeError::new_err(format!(
-            "there is no keyword {name}, and no limit counts such a metric; the metrics are {known}"
-        )))
-    }
-
-    fn resource(&self, py: Python<'_>, name: &str) -> PyResult<Resource> {
-        self.core.resource(name).map_err(|error| exception(py, &error))
-    }
-
-    /// Returns the resource that a call names, or the only one.
-    fn named(&self, py: Python<'_>, name: Said<'_, '_>) -> PyResult<Arc<Seat>> {
-        let Some(name) = name.filter(|name| !name.is_none()) else { return self.only(py) };
-        let wrong = |_| PyTypeError::new_err("the resource is named by a string, such as \"openai/gpt-4o\"");
-        self.seat(py, name.cast::<PyString>().map_err(wrong)?.to_cow()?.as_ref())
-    }
-
-    /// Returns the only resource.
-    fn only(&self, py: Python<'_>) -> PyResult<Arc<Seat>> {
-        let only = self.only.read().unwrap_or_else(PoisonError::into_inner).clone();
-        match only {
-            Some(only) => self.seat(py, &only),
-            None => Err(PyTypeError::new_err(format!(
-                "this limiter knows {} resources: say which one is meant",
-                self.core.resources().len()
-            ))),
-        }
-    }
-
-    fn seat_of(&self, py: Python<'_>, name: Said<'_, '_>, model: Option<&str>) -> PyResult<Arc<Seat>> {
-        if name.is_none_or(pyo3::types::PyAnyMethods::is_none)
-            && let Some(model) = model
-        {
-            let known = self.resolve(model, None);
-            return self.seat(py, known.as_deref().unwrap_or(model));
-        }
-        self.named(py, name)
-    }
-
     fn ask(
         &self,
         py: Python<'_>,
@@ -207,79 +83,6 @@ impl Limiter {
     }
 }
 
-/// Completes what a call said of its tokens: from what others used, where it said nothing.
-fn complete(seat: &Seat, amounts: &mut Amounts) -> PyResult<()> {
-    if !seat.limits_tokens || amounts.names_tokens() {
-        return Ok(());
-    }
-    if let Some(estimate) = seat.estimate() {
-        amounts.fill(estimate);
-        return Ok(());
-    }
-    Err(PyValueError::new_err(format!(
-        "{} limits tokens, and this call names none: pass input_tokens= and max_output_tokens=, or tokens=, or \
-         request= the body of the call; once 20 calls were settled with their usage, theirs is the estimate",
-        seat.resource.name()
-    )))
-}
-
-/// Reads what is said by keywords where speed is not all: the resource is `Some` where one is meant.
-fn wish(py: Python<'_>, said: Option<&Bound<'_, PyDict>>) -> PyResult<(Wish, Terms, Option<String>)> {
-    let (mut wish, mut terms, mut model) = (Wish::default(), Terms::default(), None);
-    let Some(said) = said else { return Ok((wish, terms, model)) };
-    for (name, value) in said.iter() {
-        let name = name.cast::<PyString>()?.to_cow()?;
-        match name.as_ref() {
-            "lane" => wish.lane = value.extract()?,
-            "head_start" => wish.head_start = seconds("head_start", Some(&value))?,
-            "timeout" => wish.timeout = seconds("timeout", Some(&value))?,
-            "max_expected_wait" => wish.max_expected_wait = seconds("max_expected_wait", Some(&value))?,
-            "lease" => terms.lease = self::lease(Some(&value))?,
-            "on_error" => terms.on_error = Some(value.unbind()).filter(|said| !said.is_none(py)),
-            "request" => {}
-            own => wish.amounts.set(own, &value)?,
-        }
-    }
-    if let Some(body) = said.get_item("request")?.filter(|body| !body.is_none()) {
-        model = request(py, &body, &mut wish.amounts)?;
-    }
-    Ok((wish, terms, model))
-}
-
-/// Reads the body of a call: its amounts where they are not said, and its model.
-fn request(py: Python<'_>, body: &Bound<'_, PyAny>, amounts: &mut Amounts) -> PyResult<Option<String>> {
-    let reading = py.import("paceline._reading")?;
-    let (model, demand): (Option<String>, Bound<'_, PyDict>) =
-        reading.call_method1("demand_of", (body,))?.extract()?;
-    let mut read = Amounts::default();
-    read.extend(&demand)?;
-    amounts.fill(read);
-    Ok(model)
-}
-
-fn choice<T: Copy>(option: &str, said: &str, choices: &[(&str, T)]) -> PyResult<T> {
-    let found = choices.iter().find(|(name, _)| *name == said);
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        PyValueError::new_err(format!("{option} is {said:?}; it can be {}", names.join(", ")))
-    })
-}
-
-const ON_STORE_FAILURE: [(&str, OnStoreFailure); 3] =
-    [("refuse", OnStoreFailure::Refuse), ("allow", OnStoreFailure::Allow), ("local", OnStoreFailure::Local)];
-const ON_LOST_STATE: [(&str, OnLostState); 3] =
-    [("elapsed", OnLostState::Elapsed), ("empty", OnLostState::Empty), ("full", OnLostState::Full)];
-const MODES: [(&str, Mode); 3] = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow), ("off", Mode::Off)];
-
-/// Reads a configuration: a file, or a text and what errors call it.
-fn config(text: Option<(String, String)>, path: Option<&PathBuf>) -> Result<Option<Config>, Error> {
-    Ok(match (text, path) {
-        (Some((name, text)), _) => Some(Config::parse(&name, &text)?),
-        (None, Some(path)) => Some(Config::load(path)?),
-        (None, None) => None,
-    })
-}
-
 #[pymethods]
 impl Limiter {
     #[new]
@@ -303,7 +106,7 @@ impl Limiter {
         mode: Option<&str>,
         clock: Option<PyRef<'_, crate::clock::ManualClock>>,
     ) -> PyResult<Self> {
-        let lease = self::lease(lease)?.unwrap_or(Duration::from_mins(15));
+        let lease = wish::lease(lease)?.unwrap_or(Duration::from_mins(15));
         let mut builder = paceline::Limiter::builder()
             .lease(lease)
             .on_store_failure(choice("on_store_failure", on_store_failure, &ON_STORE_FAILURE)?)
@@ -378,7 +181,7 @@ impl Limiter {
         }
         let mut model = None;
         if let Some(body) = request.filter(|body| !body.is_none()) {
-            model = self::request(py, body, &mut amounts)?;
+            model = wish::request(py, body, &mut amounts)?;
         }
         let seat = self.seat_of(py, resource, model.as_deref())?;
         self.check(&amounts)?;
@@ -391,7 +194,7 @@ impl Limiter {
             amounts,
         };
         let acquire = wish.on(seat.resource.acquire(wish.amounts.demand()));
-        Ok(Acquire::one(acquire, seat, Terms { on_error, lease: self::lease(lease)? }))
+        Ok(Acquire::one(acquire, seat, Terms { on_error, lease: wish::lease(lease)? }))
     }
 
     /// Asks for a permit without waiting in line: granted at once, or refused with ``Busy``.
@@ -569,7 +372,7 @@ impl Limiter {
 
     /// Returns the resource that a model is configured as, under its provider's name or its own; ``None`` where it is not.
     #[pyo3(signature = (model, provider=None))]
-    fn resolve(&self, model: &str, provider: Option<&str>) -> Option<String> {
+    pub(crate) fn resolve(&self, model: &str, provider: Option<&str>) -> Option<String> {
         let qualified = provider.and_then(|provider| self.core.configured(&format!("{provider}/{model}")));
         let found = qualified.or_else(|| self.core.configured(model)).map(|name| name.to_string());
         found.or_else(|| {
@@ -660,19 +463,4 @@ impl Limiter {
     fn limit(&self, py: Python<'_>, name: &str) -> PyResult<paceline::Limit> {
         self.core.limit(name).map_err(|error| exception(py, &error))
     }
-}
-
-/// Reads how long a permit lives.
-fn lease(lease: Said<'_, '_>) -> PyResult<Option<Duration>> {
-    match seconds("lease", lease)? {
-        Some(Duration::ZERO) => {
-            Err(PyValueError::new_err("lease is 0; a permit lives for longer than no time"))
-        }
-        lease => Ok(lease),
-    }
-}
-
-fn pause(lasting: Said<'_, '_>, refuse: bool) -> PyResult<Pause> {
-    let pause = seconds("seconds", lasting)?.map_or_else(Pause::until_resumed, Pause::lasting);
-    Ok(if refuse { pause.refusing() } else { pause })
 }

@@ -17,7 +17,9 @@ SOURCES = Path(paceline.__file__).parents[1]
 
 
 def mypy(tmp_path: Path, *arguments: str) -> str:
-    environment = {**os.environ, "MYPYPATH": str(SOURCES), "PYTHONPATH": str(SOURCES)}
+    environment = dict(os.environ)
+    if SOURCES.name != "site-packages":
+        environment |= {"MYPYPATH": str(SOURCES), "PYTHONPATH": str(SOURCES)}
     ran = subprocess.run([sys.executable, "-m", *arguments], cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=120)
     return (ran.stdout + ran.stderr).strip()
 
