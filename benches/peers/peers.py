@@ -115,7 +115,28 @@ class Limits:
         pass
 
 
-PEERS = (TokenThrottle, LlmRateLimiter, Throttled, Limits)
+class PacelinePython:
+    """Ours, as these callers would use it."""
+
+    name, package = "paceline (Python)", "paceline"
+    does = "acquire + settle, 4 limits, one line"
+
+    def __init__(self, url, key):
+        import paceline
+
+        limits = [{"metric": metric, "amount": HUGE, "window": "60s"} for metric in ("requests", "tokens", "input_tokens", "output_tokens")]
+        config = {"resources": {"gpt": {"limits": limits}}}
+        self.limiter = paceline.Limiter(config=config, store=url, key_prefix=f"{key}:")
+
+    async def pair(self):
+        async with self.limiter.acquire(tokens=20, input_tokens=10, output_tokens=10) as permit:
+            permit.settle(tokens=10, input_tokens=5, output_tokens=5)
+
+    async def close(self):
+        self.limiter.close()
+
+
+PEERS = (PacelinePython, TokenThrottle, LlmRateLimiter, Throttled, Limits)
 
 
 class Paceline:

@@ -25,7 +25,7 @@ MARK = 1.6
 
 def texts() -> dict[str, list[str]]:
     """Returns pieces of 2 KB of prose, program text and data, and of prose in many languages."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "reading"))
+    sys.path.insert(0, str(Path(__file__).parents[2] / "python" / "tests" / "reading"))
     from texts import CODE, DATA, PROSE
 
     english = "\n\n".join(PROSE[name] for name in ("english", "technical english"))
