@@ -114,6 +114,10 @@ impl Permit {
         if strict {
             return Err(over(py, &id));
         }
+        // A permit that a wrapped call took over was settled by that call.
+        if self.adopted.load(Ordering::Acquire) {
+            return Ok(Reply::nothing());
+        }
         py.import("paceline._reading")?.call_method1("settled_before", (id, self.resource()))?;
         Ok(Reply::nothing())
     }

@@ -163,11 +163,15 @@ pub(super) fn long_wait(waited: Duration, lane: Option<&str>, explanation: Optio
     let ahead = explanation.map_or(0, |told| told.ahead);
     let line = format!("the first of {ahead} callers{lane} has waited {} s", waited.as_secs());
     match explanation.and_then(binding) {
+        // The explanation is of one who would come last: that those ahead go on waiting says nothing of the first of them.
         Some(Binding { limit, wanted, left, ready_in: NEVER, .. }) => {
-            format!("{line} for limit {limit}: {wanted} wanted, {left} left, and it takes a call to end")
+            format!("{line} for limit {limit}: {wanted} wanted, {left} left")
         }
         Some(Binding { limit, wanted, left, ready_in, .. }) => {
-            format!("{line} for limit {limit}: {wanted} wanted, {left} left, ready in {ready_in} ms")
+            format!(
+                "{line} for limit {limit}: {wanted} wanted, {left} left, ready in {} s",
+                ready_in.div_ceil(1_000)
+            )
         }
         None => format!("{line}; no limit binds, others go first or it is paused"),
     }
