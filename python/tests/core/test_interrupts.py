@@ -278,7 +278,7 @@ async def wait():
                 time.sleep(0.0002)
         return real(*arguments, **named)
     loop.call_soon = slow
-    await limiter.acquire()
+    (await limiter.acquire()).settle()
 settled = threading.Event()
 threading.Thread(target=lambda: asyncio.run(wait()), daemon=True).start()
 waits(1)
