@@ -126,7 +126,7 @@ class PacelinePython:
 
         limits = [{"metric": metric, "amount": HUGE, "window": "60s"} for metric in ("requests", "tokens", "input_tokens", "output_tokens")]
         config = {"resources": {"gpt": {"limits": limits}}}
-        self.limiter = paceline.Limiter(config=config, store=url, key_prefix=f"{key}:")
+        self.limiter = paceline.Limiter(config=config, store=url, key_prefix=key.replace(" ", "-") + ":")
 
     async def pair(self):
         async with self.limiter.acquire(tokens=20, input_tokens=10, output_tokens=10) as permit:
@@ -195,11 +195,13 @@ def available(kind, url):
 def measure(url, program, rounds, seconds):
     server = redis.Redis.from_url(url)
     kinds = [kind for kind in PEERS if available(kind, url)]
-    ours = Paceline(program, url)
+    ours = Paceline(program, url) if program else None
+    if ours:
+        kinds.insert(0, ours)
     rates, commands = {}, {}
     for number in range(rounds):
         for callers in CALLERS:
-            for kind in [ours, *kinds]:
+            for kind in kinds:
                 before = server.info("stats")["total_commands_processed"]
                 if kind is ours:
                     rate = ours.rate(callers, seconds)
@@ -209,7 +211,7 @@ def measure(url, program, rounds, seconds):
                 done = server.info("stats")["total_commands_processed"] - before
                 rates.setdefault((kind, callers), []).append(rate)
                 commands.setdefault((kind, callers), []).append(done / max(rate * seconds, 1))
-    report(server, [ours, *kinds], rates, commands, rounds, seconds)
+    report(server, kinds, rates, commands, rounds, seconds)
 
 
 def spread(values):
@@ -252,7 +254,7 @@ def private_server(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=re.split(r"\n\n", __doc__)[0])
-    parser.add_argument("--paceline", required=True, help="the program of benches/src/redis")
+    parser.add_argument("--paceline", help="the program of benches/src/redis, for the row of the Rust library")
     parser.add_argument("--url", help="a running server in place of a private one")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0)
