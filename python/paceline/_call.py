@@ -50,7 +50,7 @@ class Call:
     ) -> Call:
         """Parks the thread until the call may leave. Errors are those of ``Limiter.acquire``."""
         resource, asked = _asked(limiter, resource, body, options, provider)
-        permit = _adopted(limiter, resource) or limiter.acquire(resource, **asked).wait()
+        permit = _current.adopt(limiter, resource) or limiter.acquire(resource, **asked).wait()
         return cls(limiter, permit, provider, asked)
 
     @classmethod
@@ -65,7 +65,7 @@ class Call:
     ) -> Call:
         """Waits until the call may leave. Errors are those of ``Limiter.acquire``."""
         resource, asked = _asked(limiter, resource, body, options, provider)
-        permit = _adopted(limiter, resource) or await limiter.acquire(resource, **asked)
+        permit = _current.adopt(limiter, resource) or await limiter.acquire(resource, **asked)
         return cls(limiter, permit, provider, asked)
 
     @property
@@ -194,13 +194,3 @@ def resource_of(limiter: Limiter, model: str, provider: str | None) -> str:
         return known
     resources = limiter.resources
     return resources[0] if len(resources) == 1 else model
-
-
-def _adopted(limiter: Limiter, resource: str | None) -> Permit | None:
-    """The permit of the innermost block around the call that is one of this resource, if nothing used it yet."""
-    block = _current._open.get()
-    while block is not None:
-        permit, block = block
-        if (resource is None or permit.resource == resource) and permit.adopt(limiter):
-            return permit
-    return None

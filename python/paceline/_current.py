@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -24,12 +26,23 @@ def permit() -> Permit | None:
     return block[0] if block else None
 
 
-def adopt(limiter: Limiter) -> Permit | None:
-    """Takes the permit of the innermost open block that this limiter granted, once; ``None`` where there is none left."""
+@contextmanager
+def offered(held: Permit) -> Iterator[None]:
+    """Offers a permit to the wrapped clients that are called in this block, as an ``acquire`` block does."""
+    token = _open.set((held, _open.get()))
+    try:
+        yield
+    finally:
+        _open.reset(token)
+
+
+def adopt(limiter: Limiter, resource: str | None = None) -> Permit | None:
+    """Takes the permit of the innermost open block that this limiter granted for the resource, or for any; each permit once.
+    ``None`` where there is none left."""
     block = _open.get()
     while block:
         held, outer = block
-        if held.adopt(limiter):
+        if (resource is None or held.resource == resource) and held.adopt(limiter):
             return held
         block = outer
     return None

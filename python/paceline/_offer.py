@@ -13,15 +13,13 @@ from paceline._call import Call
 @contextmanager
 def offered(call: Call) -> Iterator[None]:
     """Lets the first call of a wrapped client in this block adopt the permit of ``call``, and ends ``call`` if it raises."""
-    token = _current._open.set((call.permit, _current._open.get()))
-    try:
-        yield
-    except BaseException as error:
-        if not _ended(call):
-            _failure.end(call, error)
-        raise
-    finally:
-        _current._open.reset(token)
+    with _current.offered(call.permit):
+        try:
+            yield
+        except BaseException as error:
+            if not _ended(call):
+                _failure.end(call, error)
+            raise
 
 
 def settle(call: Call, usage: Any) -> None:
