@@ -25,7 +25,7 @@ pub struct Builder {
     lease: Option<Duration>,
     outage: Outage,
     sharing: Sharing,
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     link: Option<Link>,
     #[cfg(feature = "redis")]
     client: Option<crate::redis::Client>,
@@ -43,11 +43,11 @@ impl std::fmt::Debug for Url {
 }
 
 /// A link that says nothing of itself when a builder is shown.
-#[cfg(feature = "redis")]
+#[cfg(feature = "shared")]
 #[derive(Clone)]
 struct Link(Arc<dyn crate::link::Link>);
 
-#[cfg(feature = "redis")]
+#[cfg(feature = "shared")]
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Link").field(&self.0.url()).finish()
@@ -158,7 +158,7 @@ impl Builder {
     }
 
     /// Reaches a shared store by a way of one's own, shared with no other limiter.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     #[doc(hidden)]
     pub fn link(mut self, link: Arc<dyn crate::link::Link>) -> Self {
         self.link = Some(Link(link));
@@ -176,7 +176,7 @@ impl Builder {
         let mode = self.mode.map_or_else(Mode::from_env, Ok)?;
         let lease = whole_ms(self.lease.unwrap_or(LEASE)).max(1);
         let options = Options { clock: self.clock, lease, mode, sharing: self.sharing };
-        #[cfg(feature = "redis")]
+        #[cfg(feature = "shared")]
         if let Some(Link(link)) = self.link {
             return finish(Store::shared(options, link), self.outage, self.source);
         }

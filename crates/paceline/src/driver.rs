@@ -5,12 +5,13 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use paceline_core::{Millis, NEVER};
 
 use crate::clock::{Clock, system_now_ms};
+use crate::fork::OfProcess;
 use crate::sync::lock;
 
 /// Something that has to be done at certain times.
@@ -53,10 +54,6 @@ impl Alarm {
 }
 
 impl Agenda {
-    const fn new() -> Self {
-        Self(BinaryHeap::new())
-    }
-
     pub(crate) fn push(&mut self, entry: Entry) {
         self.0.push(Reverse(entry));
     }
@@ -95,25 +92,16 @@ pub(crate) fn run(entry: Entry, clock: &Clock) {
 
 /// Puts a duty on the agenda of the process's driver.
 pub(crate) fn arm(entry: Entry) {
-    let mut shared = lock(&DRIVER.shared);
+    let driver = Driver::of_process();
+    let mut shared = lock(&driver.shared);
     let due = entry.due;
-    let pid = std::process::id();
-    if shared.pid != pid {
-        // A forked child has the agenda of its parent, but not the thread.
-        *shared = Shared { agenda: Agenda::new(), pid, sleeps_until: None };
-    }
     shared.agenda.push(entry);
     match shared.sleeps_until {
-        None => start(&mut shared),
-        Some(until) if due < until => DRIVER.bell.notify_one(),
+        None => start(driver, &mut shared),
+        Some(until) if due < until => driver.bell.notify_one(),
         Some(_) => {}
     }
 }
-
-static DRIVER: Driver = Driver {
-    shared: Mutex::new(Shared { agenda: Agenda::new(), pid: 0, sleeps_until: None }),
-    bell: Condvar::new(),
-};
 
 /// How long an idle driver stays before it ends.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -121,36 +109,45 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// After how many milliseconds a duty that panicked is tried again.
 const RETRY: Millis = 1_000;
 
+#[derive(Default)]
 struct Driver {
     shared: Mutex<Shared>,
     bell: Condvar,
 }
 
+impl Driver {
+    /// A forked child has the agenda of its parent, but not the thread.
+    fn of_process() -> &'static Self {
+        static DRIVER: OnceLock<OfProcess<Driver>> = OnceLock::new();
+        DRIVER.get_or_init(|| OfProcess::new(Self::default())).get(Self::default)
+    }
+}
+
+#[derive(Default)]
 struct Shared {
     agenda: Agenda,
-    pid: u32,
     /// Until when the thread sleeps if nobody rings; `None` while there is no thread, 0 while it works.
     sleeps_until: Option<Millis>,
 }
 
-fn start(shared: &mut Shared) {
-    match std::thread::Builder::new().name("paceline".into()).spawn(drive) {
+fn start(driver: &'static Driver, shared: &mut Shared) {
+    match std::thread::Builder::new().name("paceline".into()).spawn(move || drive(driver)) {
         Ok(_) => shared.sleeps_until = Some(0),
         Err(error) => log::error!("no thread could be started to keep time, callers wait longer: {error}"),
     }
 }
 
-fn drive() {
-    let mut shared = lock(&DRIVER.shared);
+fn drive(driver: &'static Driver) {
+    let mut shared = lock(&driver.shared);
     loop {
         if let Some(entry) = shared.agenda.pop_until(system_now_ms()) {
             drop(shared);
             run(entry, &Clock::System);
-            shared = lock(&DRIVER.shared);
+            shared = lock(&driver.shared);
             continue;
         }
         let next = shared.agenda.next_due();
-        shared = sleep(shared, next);
+        shared = sleep(driver, shared, next);
         if next.is_none() && shared.agenda.next_due().is_none() {
             shared.sleeps_until = None;
             return;
@@ -159,10 +156,14 @@ fn drive() {
     }
 }
 
-fn sleep(mut shared: MutexGuard<'_, Shared>, next: Option<Millis>) -> MutexGuard<'_, Shared> {
+fn sleep<'a>(
+    driver: &Driver,
+    mut shared: MutexGuard<'a, Shared>,
+    next: Option<Millis>,
+) -> MutexGuard<'a, Shared> {
     let for_long = next.map_or(PATIENCE, |due| Duration::from_millis(due.saturating_sub(system_now_ms())));
     shared.sleeps_until = Some(next.unwrap_or(NEVER));
-    DRIVER.bell.wait_timeout(shared, for_long).unwrap_or_else(PoisonError::into_inner).0
+    driver.bell.wait_timeout(shared, for_long).unwrap_or_else(PoisonError::into_inner).0
 }
 
 impl PartialEq for Entry {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use paceline_core::Name;
 
+use crate::fork::OfProcess;
 use crate::park::block_on;
 use crate::sync::{Wakers, lock};
 use crate::{Error, PermitId};
@@ -138,13 +139,22 @@ pub enum Event {
 #[must_use = "a subscription that is dropped ends"]
 pub struct Events {
     hub: Arc<Hub>,
+    room: Arc<Room>,
     mailbox: Arc<Mutex<Mailbox>>,
 }
 
 impl Events {
-    /// Returns the next event if there is one.
+    /// Returns the next event if there is one. In a forked child an inherited subscription has ended.
     pub fn try_next(&mut self) -> Option<Event> {
+        if self.is_inherited() {
+            return None;
+        }
         lock(&self.mailbox).take()
+    }
+
+    /// Whether it was opened by the parent of this process, whose threads may have been writing to it.
+    fn is_inherited(&self) -> bool {
+        !Arc::ptr_eq(&self.room, self.hub.room())
     }
 
     /// Returns an iterator that parks this thread until the next event, and ends with the limiter.
@@ -154,6 +164,9 @@ impl Events {
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        if self.is_inherited() {
+            return Poll::Ready(None);
+        }
         let waker = context.waker().clone();
         let mut mailbox = lock(&self.mailbox);
         if let Some(event) = mailbox.take() {
@@ -179,15 +192,31 @@ impl Stream for Events {
 
 impl Drop for Events {
     fn drop(&mut self) {
-        self.hub.leave(&self.mailbox);
+        if self.is_inherited() {
+            // A thread of the parent may have been in the midst of it.
+            std::mem::forget(Arc::clone(&self.mailbox));
+        } else {
+            self.hub.leave(&self.mailbox);
+        }
     }
 }
 
 /// Where events go. Without a reader, telling one costs the reading of a counter.
-#[derive(Default)]
 pub(crate) struct Hub {
     readers: AtomicUsize,
+    rooms: OfProcess<Arc<Room>>,
+}
+
+/// The subscriptions of one process.
+#[derive(Default)]
+struct Room {
     mailboxes: Mutex<Vec<Weak<Mutex<Mailbox>>>>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self { readers: AtomicUsize::new(0), rooms: OfProcess::new(Arc::default()) }
+    }
 }
 
 struct Mailbox {
@@ -212,9 +241,10 @@ impl Hub {
             ended: false,
         };
         let mailbox = Arc::new(Mutex::new(mailbox));
-        lock(&self.mailboxes).push(Arc::downgrade(&mailbox));
+        let room = Arc::clone(self.room());
+        lock(&room.mailboxes).push(Arc::downgrade(&mailbox));
         self.readers.fetch_add(1, Ordering::Release);
-        Events { hub: Arc::clone(self), mailbox }
+        Events { hub: Arc::clone(self), room, mailbox }
     }
 
     /// Tells all readers, if there are any.
@@ -242,12 +272,16 @@ impl Hub {
     }
 
     fn open(&self) -> Vec<Arc<Mutex<Mailbox>>> {
-        lock(&self.mailboxes).iter().filter_map(Weak::upgrade).collect()
+        lock(&self.room().mailboxes).iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn room(&self) -> &Arc<Room> {
+        self.rooms.get(Arc::default)
     }
 
     fn leave(&self, mailbox: &Arc<Mutex<Mailbox>>) {
         self.readers.fetch_sub(1, Ordering::Release);
-        lock(&self.mailboxes).retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(mailbox)));
+        lock(&self.room().mailboxes).retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(mailbox)));
     }
 }
 

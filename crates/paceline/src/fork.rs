@@ -6,6 +6,7 @@
 //! own fork hook (`os.register_at_fork`, `pthread_atfork`) may call in the child. Without that hook a child that
 //! acquires within the millisecond of its parent's last operation is not noticed before the next millisecond.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use paceline_core::Millis;
@@ -47,5 +48,27 @@ impl Guard {
 
     fn check_hook(&self) -> Result<(), Error> {
         if self.forks == FORKS.load(Ordering::Relaxed) { Ok(()) } else { Err(Error::Forked) }
+    }
+}
+
+/// A value that each forked child has anew: a lock that a child inherits may be taken for ever.
+pub(crate) struct OfProcess<T> {
+    guard: Guard,
+    value: T,
+    child: OnceLock<Box<Self>>,
+}
+
+impl<T> OfProcess<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { guard: Guard::new(), value, child: OnceLock::new() }
+    }
+
+    /// Returns the value of this process, made here if it was forked off since.
+    pub(crate) fn get(&self, anew: impl Fn() -> T) -> &T {
+        let mut own = self;
+        while own.guard.check_closely().is_err() {
+            own = own.child.get_or_init(|| Box::new(Self::new(anew())));
+        }
+        &own.value
     }
 }

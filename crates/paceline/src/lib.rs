@@ -40,10 +40,10 @@ pub mod provider;
 pub mod redis;
 #[cfg(feature = "tower")]
 pub mod tower;
-#[cfg(feature = "redis")]
+#[cfg(feature = "shared")]
 #[doc(hidden)]
 pub mod wire;
-#[cfg(feature = "redis")]
+#[cfg(feature = "shared")]
 #[doc(hidden)]
 pub use store::shared::link;
 

@@ -71,7 +71,7 @@ impl Default for Sharing {
 
 impl OnLostState {
     /// Returns its name on the wire.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Elapsed => "elapsed",

@@ -30,7 +30,7 @@ impl<T> Reply<T> {
     }
 
     /// An answer that takes a while.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     pub(crate) fn later(answer: impl Future<Output = Result<T, Error>> + Send + Sync + 'static) -> Self {
         Self(Answer(Stage::Later(Box::pin(answer))))
     }

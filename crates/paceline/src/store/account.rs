@@ -21,7 +21,7 @@ pub(crate) enum Account {
     /// Its ledger is in this process.
     Memory(Arc<Memory>),
     /// Its ledger is in a store that several processes share.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     Shared(Arc<super::shared::Shared>),
 }
 
@@ -30,7 +30,7 @@ macro_rules! either {
     ($self:expr, $account:ident => $here:expr, $there:expr) => {
         match $self {
             Account::Memory($account) => $here,
-            #[cfg(feature = "redis")]
+            #[cfg(feature = "shared")]
             Account::Shared($account) => $there,
         }
     };

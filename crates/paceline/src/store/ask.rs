@@ -20,7 +20,7 @@ pub(crate) struct Asking<'a> {
     pub(crate) slot: usize,
     pub(crate) request: &'a Request,
     /// What its limiter does in an outage.
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "what is in memory does not fail"))]
+    #[cfg_attr(not(feature = "shared"), expect(dead_code, reason = "what is in memory does not fail"))]
     pub(crate) outage: Outage,
 }
 
@@ -72,7 +72,7 @@ impl Memory {
                 End::Refused(refusal) => Err(state.refused(now, &waiter, refusal)),
                 End::TimedOut => Err(state.timed_out(now, &waiter)),
                 End::Closed => Err(Error::Closed),
-                #[cfg(feature = "redis")]
+                #[cfg(feature = "shared")]
                 End::Failed(error) => Err(*error),
             })
         });

@@ -22,7 +22,7 @@ impl State {
     }
 
     /// Says why a ledger refused that is elsewhere, and what it told of it.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     pub(super) fn refusal(
         &self,
         now: Millis,
@@ -83,7 +83,7 @@ impl State {
     }
 
     /// The same of a ledger that is elsewhere, as it was when it was looked at.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     pub(super) fn expected_by(
         &mut self,
         now: Millis,

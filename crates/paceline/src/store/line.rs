@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use paceline_core::{Amounts, Millis, NEVER, Name, Refusal};
 
-#[cfg(feature = "redis")]
+#[cfg(feature = "shared")]
 use crate::Error;
 use crate::sync::Wakers;
 
@@ -40,7 +40,7 @@ pub(super) enum End {
         waited: Millis,
         /// When a shared store granted it, by that store's clock.
         #[cfg_attr(
-            not(feature = "redis"),
+            not(feature = "shared"),
             expect(dead_code, reason = "a store of this process has its clock")
         )]
         at: Option<Millis>,
@@ -49,7 +49,7 @@ pub(super) enum End {
     TimedOut,
     Closed,
     /// Said already as the caller will be told.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     Failed(Box<Error>),
 }
 
@@ -129,13 +129,13 @@ impl Line {
     }
 
     /// Returns a ticket that waits, or whose answer has not been taken.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     pub(super) fn waiter(&self, number: u64) -> Option<&Waiter> {
         self.waiters.get(&number).map(|waiter| &**waiter)
     }
 
     /// Returns the tickets whose long wait should be told of.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     pub(super) fn long_waiting(&mut self, now: Millis) -> Vec<u64> {
         let oldest = self.long_waits(now).into_iter().map(std::ptr::from_ref).collect::<Vec<_>>();
         let numbers =
@@ -144,7 +144,7 @@ impl Line {
     }
 
     /// Gives a ticket another time-out.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     pub(super) fn postpone(&mut self, number: u64, deadline: Millis) {
         let Some(waiter) = self.waiters.get_mut(&number).filter(|waiter| waiter.is_waiting()) else { return };
         self.deadlines.remove(&(waiter.deadline, number));

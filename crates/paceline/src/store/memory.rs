@@ -21,7 +21,7 @@ pub(crate) struct Options {
     pub(crate) lease: Millis,
     pub(crate) mode: Mode,
     /// What concerns shared stores alone.
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "memory is not shared"))]
+    #[cfg_attr(not(feature = "shared"), expect(dead_code, reason = "memory is not shared"))]
     pub(crate) sharing: Sharing,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Store {
     pub(crate) options: Options,
     pub(crate) hub: Arc<Hub>,
     guard: Guard,
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     link: Option<Arc<dyn super::shared::link::Link>>,
     accounts: Mutex<BTreeMap<Name, Account>>,
 }
@@ -55,14 +55,14 @@ impl Store {
             options,
             hub: Arc::default(),
             guard: Guard::new(),
-            #[cfg(feature = "redis")]
+            #[cfg(feature = "shared")]
             link: None,
             accounts: Mutex::default(),
         })
     }
 
     /// A store whose ledgers are at the other end of a link.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     pub(crate) fn shared(options: Options, link: Arc<dyn super::shared::link::Link>) -> Arc<Self> {
         let (hub, guard) = (Arc::default(), Guard::new());
         Arc::new(Self { options, hub, guard, link: Some(link), accounts: Mutex::default() })
@@ -70,7 +70,7 @@ impl Store {
 
     /// Opens an account.
     fn open(&self, name: Name) -> Account {
-        #[cfg(feature = "redis")]
+        #[cfg(feature = "shared")]
         if let Some(link) = &self.link {
             let (link, hub) = (Arc::clone(link), Arc::clone(&self.hub));
             return Account::Shared(super::shared::Shared::open(name, &self.options, link, hub));
@@ -103,7 +103,7 @@ impl Store {
 
     /// Refuses in a child of the process that opened the store.
     pub(crate) fn check_process(&self) -> Result<(), Error> {
-        #[cfg(feature = "redis")]
+        #[cfg(feature = "shared")]
         if self.link.is_some() {
             // A child of a process on a shared store begins anew there.
             return Ok(());

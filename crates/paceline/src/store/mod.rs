@@ -10,7 +10,7 @@ mod line;
 mod memory;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
-#[cfg(feature = "redis")]
+#[cfg(feature = "shared")]
 pub(crate) mod shared;
 mod state;
 

@@ -49,7 +49,7 @@ impl State {
     }
 
     /// Leaves so many numbers out.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     pub(super) fn skip_numbers(&mut self, many: u64) {
         self.last_number += many;
     }
@@ -65,7 +65,7 @@ impl State {
     }
 
     /// Returns when something happens in the ledger by time alone.
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "shared")]
     pub(super) fn ledger_due(&mut self) -> Option<Millis> {
         self.ledger.next_wakeup().map(|after| self.stepped_at.saturating_add(after))
     }

@@ -126,7 +126,10 @@ impl About {
         now: Millis,
         after: &mut After,
     ) {
-        let Some(ticket) = desk.tickets.get(&number) else { return };
+        let Some(ticket) = desk.tickets.get(&number) else {
+            self.granted_in_vain(desk, number, now, after);
+            return;
+        };
         let stage = ticket.stage;
         if stage == Stage::Leaves {
             // The cancellation is queued or sent, and gives it back.
@@ -148,6 +151,17 @@ impl About {
         let permit = self.id_of(permit);
         let waited = Duration::from_millis(waited);
         self.hub.tell(&mut after.wakers, || Event::Granted { permit, resource, waited });
+    }
+
+    /// A ticket was granted for which nobody waits. A store that restarted from older state, a replica for one, may
+    /// have it in its line once more.
+    fn granted_in_vain(&self, desk: &mut Desk, number: u64, now: Millis, after: &mut After) {
+        let of_flight = desk.flight.iter().flat_map(|flight| &flight.jobs);
+        let mut known = desk.queue.iter().chain(of_flight);
+        let cancels = known.any(|job| matches!(job.what, What::Cancel(other) if other == number));
+        if !cancels && !desk.permits.contains_key(&number) {
+            desk.push(What::Cancel(number), Tell::Nobody, now, after);
+        }
     }
 
     fn refused(
@@ -200,7 +214,12 @@ impl About {
     }
 
     fn acquired(&self, desk: &mut Desk, number: u64, answer: Answer, now: Millis, after: &mut After) {
-        let Some(ticket) = desk.tickets.get_mut(&number) else { return };
+        let Some(ticket) = desk.tickets.get_mut(&number) else {
+            if matches!(answer, Answer::Granted | Answer::Queued { .. }) {
+                self.granted_in_vain(desk, number, now, after);
+            }
+            return;
+        };
         match answer {
             Answer::Granted => self.granted(desk, number, (0, desk.session.wall), now, after),
             Answer::Queued { ahead } if ticket.stage == Stage::Sent => {

@@ -3,79 +3,80 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::fork::OfProcess;
 use crate::sync::lock;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-static IO: Mutex<Io> = Mutex::new(Io { pid: 0, tasks: None });
+/// What callers and the thread of one process share.
+#[derive(Default)]
+struct Io {
+    tasks: Mutex<Option<UnboundedSender<Task>>>,
+    /// How many tasks are under way.
+    under_way: AtomicUsize,
+}
 
-/// How many tasks are under way.
-static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+impl Io {
+    /// A forked child has no thread, and may have inherited a lock that is taken for ever.
+    fn of_process() -> &'static Self {
+        static IO: OnceLock<OfProcess<Io>> = OnceLock::new();
+        IO.get_or_init(|| OfProcess::new(Self::default())).get(Self::default)
+    }
+}
 
 /// How long an idle thread stays before it ends.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-struct Io {
-    pid: u32,
-    tasks: Option<UnboundedSender<Task>>,
-}
-
 /// Lets the thread carry out a task.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
-    let mut io = lock(&IO);
-    let pid = std::process::id();
-    if io.pid != pid {
-        // A forked child has no thread; to close the channel would wake that of its parent.
-        std::mem::forget(io.tasks.take());
-        UNDER_WAY.store(0, Ordering::Release);
-        io.pid = pid;
-    }
+    let io = Io::of_process();
+    let mut held = lock(&io.tasks);
     let mut task: Task = Box::pin(task);
-    if let Some(tasks) = &io.tasks {
+    if let Some(tasks) = &*held {
         match tasks.send(task) {
             Ok(()) => return,
             Err(returned) => task = returned.0,
         }
     }
     let (tasks, inbox) = unbounded_channel();
-    let started = std::thread::Builder::new().name("paceline-io".into()).spawn(|| run(inbox));
+    let started = std::thread::Builder::new().name("paceline-io".into()).spawn(move || run(io, inbox));
     if let Err(error) = started {
         log::error!("no thread could be started to reach the store: {error}");
         return;
     }
     // The receiver was just made.
     let _ = tasks.send(task);
-    io.tasks = Some(tasks);
+    *held = Some(tasks);
 }
 
-fn run(inbox: UnboundedReceiver<Task>) {
+fn run(io: &'static Io, inbox: UnboundedReceiver<Task>) {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(serve(inbox)),
+        Ok(runtime) => runtime.block_on(serve(io, inbox)),
         Err(error) => log::error!("the thread that reaches the store cannot work: {error}"),
     }
 }
 
-async fn serve(mut inbox: UnboundedReceiver<Task>) {
+async fn serve(io: &'static Io, mut inbox: UnboundedReceiver<Task>) {
     loop {
         match tokio::time::timeout(PATIENCE, inbox.recv()).await {
             Ok(Some(task)) => {
-                UNDER_WAY.fetch_add(1, Ordering::AcqRel);
+                io.under_way.fetch_add(1, Ordering::AcqRel);
                 tokio::spawn(async move {
-                    let _counted = Counted;
+                    let _counted = Counted(io);
                     task.await;
                 });
             }
             Ok(None) => return,
             Err(_) => {
-                let mut io = lock(&IO);
-                if UNDER_WAY.load(Ordering::Acquire) == 0 && inbox.is_empty() {
-                    io.tasks = None;
+                let mut tasks = lock(&io.tasks);
+                if io.under_way.load(Ordering::Acquire) == 0 && inbox.is_empty() {
+                    *tasks = None;
                     return;
                 }
             }
@@ -84,10 +85,10 @@ async fn serve(mut inbox: UnboundedReceiver<Task>) {
 }
 
 /// Counts a task as done, also where it panicked.
-struct Counted;
+struct Counted(&'static Io);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        UNDER_WAY.fetch_sub(1, Ordering::AcqRel);
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
     }
 }

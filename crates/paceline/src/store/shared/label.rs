@@ -20,6 +20,7 @@ pub(super) fn inbox(random: u64, name: Option<&str>) -> String {
 }
 
 /// Returns the label at the end of a channel, if it has one.
+#[cfg(any(test, feature = "redis"))]
 pub(crate) fn of_channel(channel: &str) -> Option<&str> {
     let (_, inbox) = channel.rsplit_once(":to:")?;
     inbox.split_once('.').map(|(_, label)| label)
