@@ -40,7 +40,7 @@ use crate::{Error, Limit, PermitId, Usage};
 /// # Ok::<(), paceline::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Limiter(Arc<Shared>);
+pub struct Limiter(pub(crate) Arc<Shared>);
 
 /// One account at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]

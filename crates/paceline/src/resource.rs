@@ -171,6 +171,16 @@ impl Resource {
         }
     }
 
+    #[cfg(feature = "shared")]
+    pub(crate) fn counter(&self) -> &Counter {
+        &self.0.counter
+    }
+
+    #[cfg(feature = "shared")]
+    pub(crate) fn limiter(&self) -> &Shared {
+        &self.0.limiter
+    }
+
     pub(crate) fn granted_via(&self) -> GrantedVia {
         match &self.0.counter {
             Counter::Account { .. } => GrantedVia::Ledger,

@@ -34,7 +34,12 @@ function L.kill(id)
   return true
 end
 
-function commands.touch(session, time_out) return L.renew(session, time_out) and "done" or "expired" end
+function commands.touch(session, time_out, to)
+  if not L.renew(session, time_out) then return "expired" end
+  local s = to and L.session_at(session)
+  if s and s.inbox ~= to then s.inbox, s.changed = to, true end
+  return "done"
+end
 
 function commands.close(session) return L.kill(session) and "done" or "expired" end
 

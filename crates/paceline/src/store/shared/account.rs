@@ -354,13 +354,15 @@ impl Life {
         let book = State::new(ledger, Leases::new(NEVER, now), now);
         let random = crate::store::here::random_session().0 >> 64;
         let random = u64::try_from(random).unwrap_or(u64::MAX);
+        let inbox = super::label::inbox(random, about.name_of_process.as_deref());
+        let channel = about.link.channel(&about.name, &inbox);
         Arc::new_cyclic(|this| Self {
             about: Arc::clone(about),
-            desk: Mutex::new(Desk::new(book, about.lease)),
+            desk: Mutex::new(Desk::new(book, channel, about.lease)),
             bell: Notify::new(),
             alarm: Alarm::new(),
             this: Weak::clone(this),
-            inbox: super::label::inbox(random, about.name_of_process.as_deref()),
+            inbox,
             guard: Guard::new(),
             next: OnceLock::new(),
         })

@@ -64,7 +64,11 @@ impl About {
 
     /// Takes a push over: what it says in turn at once; a hole is a reason to ask.
     pub(super) fn push(&self, desk: &mut Desk, push: Push, now: Millis, after: &mut After) {
-        if desk.session.id != Some(push.session) || desk.session.epoch != push.epoch {
+        if desk.session.id != Some(push.session) {
+            desk.push_of_ticket(push, now, after);
+            return;
+        }
+        if desk.session.epoch != push.epoch {
             return;
         }
         if let Some(due) = push.due.filter(|due| *due != NEVER) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use paceline_core::{Amounts, Millis, NEVER, Name, SessionId, TicketId};
 
 use super::job::{Job, Part, Tell, Telling, What};
+use super::plain::Plains;
 use super::spent::Spent;
 use crate::outage::Outage;
 use crate::store::State;
@@ -31,6 +32,10 @@ pub(super) struct Desk {
     pub(super) alive: u64,
     /// What was used of the local share, and is not reported yet.
     pub(super) unreported: BTreeMap<(usize, Option<Name>), Amounts>,
+    /// Tickets in sessions of their own.
+    pub(super) plains: Plains,
+    /// Where pushes for this process go.
+    pub(super) channel: String,
     pub(super) lease: Millis,
     pub(super) next_lease: Millis,
     /// Whether the task runs, and whether its bell was rung.
@@ -145,7 +150,7 @@ impl Ticket {
 }
 
 impl Desk {
-    pub(super) fn new(book: State, lease: Millis) -> Self {
+    pub(super) fn new(book: State, channel: String, lease: Millis) -> Self {
         Self {
             book,
             tickets: BTreeMap::new(),
@@ -159,6 +164,8 @@ impl Desk {
             down: None,
             alive: 1,
             unreported: BTreeMap::new(),
+            plains: Plains::default(),
+            channel,
             lease,
             next_lease: NEVER,
             running: false,
@@ -185,7 +192,8 @@ impl Desk {
         self.session.id.is_some()
             // Tickets are sent in the order of their numbers.
             && (self.tickets.first_key_value().is_some_and(|(_, ticket)| !ticket.is_here())
-                || self.permits.values().any(|held| !held.local))
+                || self.permits.values().any(|held| !held.local)
+                || self.plains.is_polled())
     }
 
     /// Whether something is to be cancelled: that is done in the session which asked for it.
@@ -221,6 +229,7 @@ impl Desk {
         let idle = self.flight.is_none() && !self.rung;
         let heartbeat = self.heartbeat_at(time_out).filter(|_| idle);
         let keep = self.session.keep_at.filter(|_| idle && self.session.id.is_some());
+        let keep = keep.into_iter().chain(self.plains.due.filter(|_| idle)).min();
         let concerned = !self.tickets.is_empty() || !self.queue.is_empty() || self.flight.is_some();
         let outage = self.down.as_ref().filter(|_| concerned).map(|down| down.look_at);
         let all = [line, unanswered, lease, heartbeat, keep, outage].into_iter().flatten();
@@ -235,6 +244,7 @@ impl Desk {
     pub(super) fn wants_batch(&self, now: Millis, time_out: Millis) -> bool {
         self.flight.is_some()
             || !self.queue.is_empty()
+            || self.plains.due.is_some_and(|at| at <= now)
             || self.session.id.is_some()
                 && (self.session.wanted
                     || self.session.keep_at.is_some_and(|at| at <= now)
@@ -277,6 +287,7 @@ impl Desk {
         let session = &mut self.session;
         session.n += 1;
         (session.last_sent, session.wanted, session.keep_at) = (now, false, None);
+        self.plains.due = self.plains.due.filter(|at| *at > now);
         session.acknowledged = session.seen;
         let bytes = self.framed(frame, now, &commands, jobs.len());
         self.flight = Some(Flight { commands, jobs });

@@ -6,6 +6,7 @@ use paceline_core::{Amounts, Command, Configuration, Ledger, Millis, Name, Sessi
 use tokio::sync::oneshot;
 
 use super::desk::Desk;
+use super::plain::ForTicket;
 use crate::permit::Settled;
 use crate::store::State;
 use crate::wire::{self, Ask, On};
@@ -62,6 +63,14 @@ pub(super) enum What {
         most: u64,
     },
     Close,
+    /// Commands for tickets in sessions of their own.
+    Touch {
+        session: SessionId,
+        time_out: Millis,
+    },
+    AcquireFor(Box<ForTicket>),
+    CancelOf(TicketId),
+    CloseOf(SessionId),
 }
 
 /// Resources of a configuration that share limits, with all that is said of them.
@@ -195,6 +204,15 @@ impl Desk {
                 put(out, &Ask::Permits { session, number: from.number, most: *most });
             }
             What::Close => put(out, &Ask::Close { session: None }),
+            What::Touch { session, time_out } => {
+                let (time_out, inbox) = (Some(*time_out), Some(&*self.channel));
+                put(out, &Ask::Touch { session: *session, time_out, inbox });
+            }
+            What::AcquireFor(command) => self.write_acquire_for(out, command),
+            What::CancelOf(ticket) => {
+                put(out, &Ask::Cancel { session: Some(ticket.session), number: ticket.number });
+            }
+            What::CloseOf(session) => put(out, &Ask::Close { session: Some(*session) }),
         }
         true
     }
@@ -221,6 +239,24 @@ impl Desk {
             },
         );
         true
+    }
+
+    fn write_acquire_for(&self, out: &mut Vec<u8>, command: &ForTicket) {
+        let resource = command.slot.map_or_else(|| Name::from(""), |slot| self.name_of(slot));
+        put(
+            out,
+            &Ask::Acquire {
+                session: Some(command.ticket.session),
+                number: command.ticket.number,
+                resource: &resource,
+                lane: command.lane.as_deref(),
+                amounts: &self.figures(&command.demand),
+                within: command.within,
+                head_start: command.head_start,
+                wait: command.wait,
+                why: true,
+            },
+        );
     }
 
     fn write_restore(&self, out: &mut Vec<u8>, number: u64, now: Millis) -> bool {

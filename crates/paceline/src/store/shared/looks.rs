@@ -22,7 +22,7 @@ use crate::{Error, PermitId, Reply, Usage};
 const PAGE: u64 = 500;
 
 impl Shared {
-    fn here(&self) -> Arc<Life> {
+    pub(super) fn here(&self) -> Arc<Life> {
         Arc::clone(self.life(self.about.clock.now_ms()))
     }
 
@@ -180,19 +180,19 @@ impl About {
 }
 
 impl Life {
-    fn with<T>(&self, work: impl FnOnce(&mut Desk, Millis, &mut After) -> T) -> T {
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Desk, Millis, &mut After) -> T) -> T {
         self.step(self.about.clock.now_ms(), work)
     }
 
     /// Asks something whose outcome is wanted as it is.
-    fn raw(&self, what: What) -> Reply<Answer> {
+    pub(super) fn raw(&self, what: What) -> Reply<Answer> {
         let (tell, answer) = oneshot::channel();
         self.with(|desk, now, after| desk.push(what, Tell::Raw(tell), now, after));
         super::job::reply(answer)
     }
 
     /// Ends a permit that is not of this process.
-    fn settle(&self, permit: TicketId, usage: Option<Amounts>) -> Reply<Settled> {
+    pub(super) fn settle(&self, permit: TicketId, usage: Option<Amounts>) -> Reply<Settled> {
         let (tell, answer) = oneshot::channel();
         let settle = What::Settle { permit, usage };
         self.with(|desk, now, after| desk.push(settle, Tell::Settled(tell), now, after));

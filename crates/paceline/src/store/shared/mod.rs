@@ -12,6 +12,7 @@ pub(crate) mod label;
 pub mod link;
 mod looks;
 mod outage;
+mod plain;
 mod recover;
 mod spent;
 mod task;

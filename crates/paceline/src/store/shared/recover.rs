@@ -63,6 +63,8 @@ impl About {
         self.hub.tell(&mut after.wakers, || Event::StateLost { ledger });
         let session = &mut desk.session;
         session.epoch.clone_from(&reply.epoch);
+        desk.plains.forget_polls();
+        let session = &mut desk.session;
         (session.seq, session.promised) = (reply.seq, reply.kept_until);
         (session.n, session.seen, session.acknowledged, session.wanted) = (0, 0, 0, false);
         let window = desk.longest_window();

@@ -340,6 +340,17 @@ impl Fake {
         *server = Server { epoch, restored: -1, ..Server::default() };
     }
 
+    /// Tells every session once more that a ticket of this number was granted.
+    pub(crate) fn grant_again(&self, number: u64) {
+        let mut server = lock(&self.server);
+        for seat in server.sessions.values_mut() {
+            seat.told += 1;
+            let number = Value::Int(number.cast_signed());
+            let entry = [seat.told.into(), Value::from("granted"), number, millis(1), Value::Int(0)];
+            seat.outbox.push(list(entry));
+        }
+    }
+
     /// Takes all sessions for dead.
     pub(crate) fn expire(&self, now: Millis) {
         let mut server = lock(&self.server);

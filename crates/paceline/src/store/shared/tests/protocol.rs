@@ -225,3 +225,23 @@ fn a_wait_that_is_expected_to_be_too_long_is_refused() {
     assert!(matches!(error, Error::ExpectedWait { .. } | Error::TooLate(_)), "{error}");
     assert_eq!(resource.snapshot().wait().unwrap().resource.waiting, 0);
 }
+
+/// A store that restarted from older state may have a ticket in its line that was granted and settled since.
+#[test]
+fn what_is_granted_to_nobody_is_given_back() {
+    let (fake, clock): (Arc<Fake>, _) = (Arc::default(), clock());
+    let (_limiter, resource) = open(&fake, &clock, slots(1));
+    let permit = resource.acquire(Demand::new()).wait().unwrap();
+    let number = permit.id().ticket().number;
+    fake.grant_again(number + 7);
+    permit.settle(Usage::new()).wait().unwrap();
+    resource.snapshot().wait().unwrap();
+    assert_eq!(fake.commands().iter().filter(|command| *command == "cancel").count(), 1);
+    fake.grant_again(number + 8);
+    let held = resource.acquire(Demand::new()).wait().unwrap();
+    fake.grant_again(held.id().ticket().number);
+    resource.snapshot().wait().unwrap();
+    resource.snapshot().wait().unwrap();
+    let cancels = fake.commands().iter().filter(|command| *command == "cancel").count();
+    assert_eq!(cancels, 2, "what is held is not");
+}
