@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{Done, check, completions, demo, explain, fake_provider, schema, simulate, status};
+use crate::commands::{
+    Done, apply, check, completions, demo, explain, fake_provider, operate, schema, simulate, status,
+};
 use crate::demo::worker;
 use crate::failure::Failure;
 
@@ -13,6 +15,7 @@ Examples:
   paceline check limits.yaml         what a configuration means and sustains
   paceline simulate --config limits.yaml   a day of traffic in seconds
   paceline status --store redis://localhost   who holds and who waits, on a shared store
+  paceline pause openai/gpt-4o --for 10m --store redis://localhost   let everybody wait
   paceline fake-provider             a provider with limits, for tests without a network
 
 Exit codes:
@@ -37,6 +40,10 @@ enum Command {
     Simulate(simulate::Args),
     Explain(explain::Args),
     Status(status::Args),
+    Apply(apply::Args),
+    Pause(operate::PauseArgs),
+    Resume(operate::ResumeArgs),
+    Purge(operate::PurgeArgs),
     FakeProvider(fake_provider::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -54,6 +61,10 @@ impl Cli {
             Command::Simulate(args) => simulate::run(args),
             Command::Explain(args) => explain::run(args),
             Command::Status(args) => status::run(args),
+            Command::Apply(args) => apply::run(args),
+            Command::Pause(args) => operate::pause(args),
+            Command::Resume(args) => operate::resume(args),
+            Command::Purge(args) => operate::purge(args),
             Command::FakeProvider(args) => fake_provider::run(args),
             Command::Schema(_) => schema::run(),
             Command::Completions(args) => Ok(completions::run(args)),

@@ -149,7 +149,7 @@ impl Store {
         Ok(state)
     }
 
-    async fn ask(&self, name: &Name, asks: &[Ask<'_>]) -> Result<Vec<Answer>, Error> {
+    pub(crate) async fn ask(&self, name: &Name, asks: &[Ask<'_>]) -> Result<Vec<Answer>, Error> {
         let batch = wire::write_batch(&Header { on_lost: "elapsed", ..Header::default() }, asks);
         let bytes = self.link.call(name, batch).await.map_err(|error| self.unreachable(&error))?;
         let reply = wire::read_reply(&bytes).map_err(|error| self.unavailable(error.to_string()))?;
@@ -163,7 +163,7 @@ impl Store {
         self.unavailable(error.reason().to_owned())
     }
 
-    fn unavailable(&self, reason: String) -> Error {
+    pub(crate) fn unavailable(&self, reason: String) -> Error {
         Error::StoreUnavailable { url: self.url().to_owned(), reason }
     }
 }
@@ -175,7 +175,9 @@ impl fmt::Debug for Store {
 }
 
 /// Carries something out on the thread for input and output.
-fn there<T: Send + 'static>(work: impl Future<Output = Result<T, Error>> + Send + 'static) -> Reply<T> {
+pub(crate) fn there<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Reply<T> {
     let (tell, answer) = oneshot::channel();
     io::spawn(async move {
         // Nobody may wait for it any more.

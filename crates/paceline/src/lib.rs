@@ -35,6 +35,8 @@ struct Readme;
 pub mod config;
 #[cfg(feature = "redis")]
 pub mod inspect;
+#[cfg(feature = "redis")]
+pub mod manage;
 #[cfg(feature = "shared")]
 pub mod plain;
 pub mod provider;

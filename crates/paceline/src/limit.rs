@@ -53,6 +53,16 @@ impl Pause {
         Self { refuse: true, ..self }
     }
 
+    /// Returns how long it lasts, `None` until it is ended.
+    pub fn length(&self) -> Option<Duration> {
+        self.lasting
+    }
+
+    /// Returns whether callers are refused rather than left waiting.
+    pub fn is_refusing(&self) -> bool {
+        self.refuse
+    }
+
     pub(crate) fn command(self, target: Target) -> Command {
         Command::Pause { target, lasting: self.lasting.map(whole_ms), refuse: self.refuse }
     }

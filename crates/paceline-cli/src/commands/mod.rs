@@ -1,10 +1,12 @@
 //! The commands, a file each.
 
+pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod fake_provider;
+pub(crate) mod operate;
 pub(crate) mod schema;
 pub(crate) mod simulate;
 pub(crate) mod status;

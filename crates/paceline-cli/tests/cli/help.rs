@@ -6,8 +6,21 @@ use super::run::run;
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    let commands =
-        ["", "demo", "check", "simulate", "explain", "status", "fake-provider", "schema", "completions"];
+    let commands = [
+        "",
+        "demo",
+        "check",
+        "simulate",
+        "explain",
+        "status",
+        "apply",
+        "pause",
+        "resume",
+        "purge",
+        "fake-provider",
+        "schema",
+        "completions",
+    ];
     for command in commands {
         let arguments: &[&str] = if command.is_empty() { &["--help"] } else { &[command, "--help"] };
         let ended = run(arguments);

@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod fake_provider;
 mod help;
+mod operate;
 mod processes;
 mod run;
 mod simulate;
