@@ -183,7 +183,9 @@ fn wired<'a>(ask: &'a Ask, amounts: &'a Named<'a>) -> Asked<'a> {
     };
     let of = |ticket: &TicketId| (Some(ticket.session), ticket.number);
     match ask {
-        Ask::Touch { session, time_out } => Asked::Touch { session: *session, time_out: *time_out },
+        Ask::Touch { session, time_out } => {
+            Asked::Touch { session: *session, time_out: *time_out, inbox: None }
+        }
         Ask::Close { session } => Asked::Close { session: Some(*session) },
         Ask::Acquire(want) => Asked::Acquire {
             session: Some(want.ticket.session),
