@@ -40,6 +40,9 @@ pub mod inspect;
 pub mod provider;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "remote")]
+#[doc(hidden)]
+pub mod remote;
 #[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(feature = "shared")]

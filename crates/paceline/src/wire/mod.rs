@@ -3,11 +3,15 @@
 mod ask;
 mod batch;
 mod configuration;
+#[cfg(feature = "remote")]
+mod frames;
 mod out;
 mod outcome;
 mod reader;
 mod refusal;
 mod reply;
+#[cfg(feature = "remote")]
+mod route;
 #[cfg(feature = "host")]
 mod say;
 #[cfg(test)]
@@ -17,12 +21,16 @@ mod twin;
 pub use ask::{Ask, Figures, Header, On, write_ask, write_batch, write_header};
 pub use batch::{Asked, Batch, Wanted, read_batch};
 pub use configuration::{components, digest};
+#[cfg(feature = "remote")]
+pub use frames::{Down, LARGEST, PROTOCOL, Up, read_down, read_up, write_down, write_up};
 #[cfg(feature = "host")]
 pub(crate) use out::Out;
 pub use out::write_value;
 pub use outcome::{Answer, Explained, LaneRow, LimitRow, PermitRow, ResourceRow, Value, View, read_value};
 pub use reader::WireError;
 pub use reply::{Decided, Entry, Push, Reply, Status, read_push, read_reply};
+#[cfg(feature = "remote")]
+pub use route::{Passing, Route, read_passing};
 #[cfg(feature = "host")]
 pub(crate) use say::{Head, Written, write_push, write_reply};
 pub use twin::{LIBRARY, TWIN};

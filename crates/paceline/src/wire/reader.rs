@@ -50,6 +50,12 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
+    /// Returns how many bytes are left.
+    #[cfg(feature = "remote")]
+    pub(super) fn left(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn peek(&self) -> Result<Marker, WireError> {
         self.0.first().map(|byte| Marker::from_u8(*byte)).ok_or(WireError::Short)
     }

@@ -31,6 +31,11 @@ pub trait Link: Send + Sync + 'static {
         let _ = (channel, sink);
     }
 
+    /// Asks for the text of the configuration that the store has for clients without one; `None` where its kind has none.
+    fn configuration(&self) -> Option<Doing<'_, Option<String>>> {
+        None
+    }
+
     /// Returns the full name of a channel.
     fn channel(&self, ledger: &str, inbox: &str) -> String;
 
