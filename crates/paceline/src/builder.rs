@@ -196,11 +196,40 @@ impl Builder {
 fn finish(store: Arc<Store>, outage: Outage, source: Source) -> Result<Limiter, Error> {
     let limiter = Limiter::over(Arc::new(Shared::new(store, outage)));
     match source {
-        Source::Nothing => {}
+        Source::Nothing => {
+            if let Some(config) = told(&limiter)? {
+                limiter.configure(&config)?;
+            }
+        }
         Source::Config(config) => limiter.configure(&config)?,
         Source::Compiled(compiled) => limiter.configure_compiled(&compiled)?,
     }
     Ok(limiter)
+}
+
+/// Returns the configuration that the store has for those who bring none.
+#[cfg(feature = "shared")]
+fn told(limiter: &Limiter) -> Result<Option<Config>, Error> {
+    let asked = limiter.store().link().map(Arc::clone).filter(|link| link.configuration().is_some());
+    let (Some(link), false) = (asked, limiter.mode() == Mode::Off) else { return Ok(None) };
+    let (url, patience) = (link.url().to_owned(), limiter.store_timeout());
+    let text = store::shared::io::there(async move {
+        let Some(doing) = link.configuration() else { return Ok(None) };
+        let unavailable = |reason| Error::StoreUnavailable { url: link.url().to_owned(), reason };
+        match tokio::time::timeout(patience, doing).await {
+            Ok(said) => said.map_err(|error| unavailable(error.reason().to_owned())),
+            Err(_) => Err(unavailable(format!("it did not answer within {patience:?}"))),
+        }
+    });
+    let text = text.wait()?;
+    text.map(|text| Config::parse(&format!("the configuration of {url}"), &text))
+        .transpose()
+        .map_err(Into::into)
+}
+
+#[cfg(not(feature = "shared"))]
+fn told(_: &Limiter) -> Result<Option<Config>, Error> {
+    Ok(None)
 }
 
 fn plain(configuration: Configuration) -> Compiled {

@@ -15,19 +15,16 @@
 //! ```
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::{Millis, Name, SessionId};
-use tokio::sync::oneshot;
-
 use crate::store::redis::RedisLink;
-use crate::store::shared::io;
+use crate::store::shared::io::there;
 use crate::store::shared::label;
 use crate::store::shared::link::{Link, LinkError};
 use crate::wire::{self, Answer, Ask, Header, Value, View};
 use crate::{Error, Reply};
+use paceline_core::{Millis, Name, SessionId};
 
 pub use crate::wire::{LaneRow, LimitRow, ResourceRow};
 
@@ -172,18 +169,6 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Store").field(&self.url()).finish()
     }
-}
-
-/// Carries something out on the thread for input and output.
-pub(crate) fn there<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Reply<T> {
-    let (tell, answer) = oneshot::channel();
-    io::spawn(async move {
-        // Nobody may wait for it any more.
-        let _ = tell.send(work.await);
-    });
-    Reply::later(async move { answer.await.unwrap_or(Err(Error::Closed)) })
 }
 
 fn state(name: &Name, told: &Value, view: View) -> LedgerState {

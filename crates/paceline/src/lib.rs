@@ -33,6 +33,8 @@ struct RedisPage;
 struct Readme;
 
 pub mod config;
+#[cfg(feature = "host")]
+pub mod host;
 #[cfg(feature = "redis")]
 pub mod inspect;
 #[cfg(feature = "redis")]
@@ -42,6 +44,9 @@ pub mod plain;
 pub mod provider;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "remote")]
+#[doc(hidden)]
+pub mod remote;
 #[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(feature = "shared")]

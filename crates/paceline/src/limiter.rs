@@ -212,6 +212,17 @@ impl Limiter {
         self.0.store.hub.end(self.0.id);
     }
 
+    #[cfg(feature = "shared")]
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Returns how long a call waits for a store that cannot be reached.
+    #[cfg(feature = "shared")]
+    pub(crate) fn store_timeout(&self) -> Duration {
+        Duration::from_millis(self.0.outage.store_timeout)
+    }
+
     pub(crate) fn over(shared: Arc<Shared>) -> Self {
         Self(shared)
     }

@@ -3,8 +3,9 @@
 use paceline_core::{Millis, NEVER, Name};
 
 use crate::clock::whole_ms;
-use crate::inspect::{Store, there};
+use crate::inspect::Store;
 use crate::names::nearest;
+use crate::store::shared::io::there;
 use crate::wire::{Answer, Ask, On};
 use crate::{Error, Pause, Reply};
 

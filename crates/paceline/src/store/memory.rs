@@ -68,6 +68,12 @@ impl Store {
         Arc::new(Self { options, hub, guard, link: Some(link), accounts: Mutex::default() })
     }
 
+    /// Returns the way to the ledgers, where they are elsewhere.
+    #[cfg(feature = "shared")]
+    pub(crate) fn link(&self) -> Option<&Arc<dyn super::shared::link::Link>> {
+        self.link.as_ref()
+    }
+
     /// Opens an account.
     fn open(&self, name: Name) -> Account {
         #[cfg(feature = "shared")]

@@ -3,13 +3,15 @@
 mod account;
 mod ask;
 mod desk;
-mod here;
+pub(crate) mod here;
 mod holds;
 mod lease;
 mod line;
 mod memory;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(feature = "remote")]
+pub(crate) mod remote;
 #[cfg(feature = "shared")]
 pub(crate) mod shared;
 mod state;
@@ -28,6 +30,9 @@ use crate::Error;
 
 /// Opens the store that a URL names: equal URLs are one store for the life of the process.
 pub(crate) fn open(url: &str, options: Options) -> Result<Arc<Store>, Error> {
+    if let Some(opened) = open_remote(url, &options) {
+        return opened;
+    }
     let Some((scheme, name)) = url.split_once("://") else {
         return Err(refused(url, "it has no scheme; memory:// is the store of this process"));
     };
@@ -35,7 +40,10 @@ pub(crate) fn open(url: &str, options: Options) -> Result<Arc<Store>, Error> {
     match scheme.as_str() {
         "memory" => memory::open(name, options),
         scheme if scheme.starts_with("redis") || scheme.starts_with("valkey") => open_redis(url, options),
-        _ => Err(refused(url, "its scheme is neither memory nor one of redis")),
+        _ => Err(refused(
+            url,
+            "its scheme is none of memory, local, http, https, unix, redis and those like redis",
+        )),
     }
 }
 
@@ -47,6 +55,18 @@ fn open_redis(url: &str, options: Options) -> Result<Arc<Store>, Error> {
 #[cfg(not(feature = "redis"))]
 fn open_redis(url: &str, _: Options) -> Result<Arc<Store>, Error> {
     Err(refused(url, "paceline is built without its feature redis"))
+}
+
+#[cfg(feature = "remote")]
+fn open_remote(url: &str, options: &Options) -> Option<Result<Arc<Store>, Error>> {
+    remote::open(url, options.clone())
+}
+
+#[cfg(not(feature = "remote"))]
+fn open_remote(url: &str, _: &Options) -> Option<Result<Arc<Store>, Error>> {
+    let (scheme, _) = url.split_once(':')?;
+    let known = ["http", "https", "unix", "local"].contains(&&*scheme.to_ascii_lowercase());
+    known.then(|| Err(refused(url, "paceline is built without its feature remote")))
 }
 
 fn refused(url: &str, reason: &'static str) -> Error {

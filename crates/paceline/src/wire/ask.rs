@@ -72,7 +72,7 @@ pub enum Ask<'a> {
     Amend { session: Option<SessionId>, number: u64, amounts: Figures<'a> },
     /// Charges use that nobody asked for.
     Record { resource: &'a str, lane: Option<&'a str>, amounts: Figures<'a> },
-    /// Opens a session, or gives it a fresh time-out; with an inbox its pushes go there from now on.
+    /// Opens a session, or gives it a fresh time-out; where an inbox is named, pushes for it go there.
     Touch { session: SessionId, time_out: Option<Millis>, inbox: Option<&'a str> },
     /// Ends a session.
     Close { session: Option<SessionId> },
@@ -182,10 +182,12 @@ pub fn write_ask(out: &mut Vec<u8>, ask: &Ask<'_>) {
             out.uint_or_none(time_out);
         }
         Ask::Touch { session, time_out, inbox } => {
-            out.command("touch", 3, None);
+            out.command("touch", 2 + usize::from(inbox.is_some()), None);
             out.session(Some(session));
             out.uint_or_none(time_out);
-            out.text_or_none(inbox);
+            if let Some(inbox) = inbox {
+                out.text(inbox);
+            }
         }
         Ask::Close { session } => {
             out.command("close", 1, None);

@@ -103,7 +103,7 @@ fn commands_are_said_as_the_contract_says() {
     let record = Ask::Record { resource: "gpt", lane: None, amounts: FIGURES };
     assert_eq!(sent(record), list!["record", "gpt", false, amounts()]);
     let touch = Ask::Touch { session: SessionId(2), time_out: None, inbox: None };
-    assert_eq!(sent(touch), list!["touch", raw(2), false, false]);
+    assert_eq!(sent(touch), list!["touch", raw(2), false]);
     assert_eq!(sent(Ask::Close { session: None }), list!["close", false]);
     let transfer = Ask::Transfer { session: None, number: 3, to: SessionId(4), time_out: Some(5) };
     assert_eq!(sent(transfer), list!["transfer", false, 3, raw(4), 5]);

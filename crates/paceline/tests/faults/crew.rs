@@ -160,6 +160,11 @@ impl Crew {
         self.workers[at].thaw();
     }
 
+    /// Returns the worker that is this process.
+    pub(crate) fn of_process(&self, id: u32) -> Option<usize> {
+        self.alive().into_iter().find(|at| self.workers[*at].id() == id)
+    }
+
     /// Returns the workers that live.
     pub(crate) fn alive(&self) -> Vec<usize> {
         (0..self.workers.len()).filter(|at| !self.dead.contains(at)).collect()

@@ -4,11 +4,15 @@
 
 mod crew;
 mod judge;
+#[cfg(all(unix, feature = "remote", feature = "host"))]
+mod local;
 mod named;
 mod network;
 mod plan;
 mod policies;
 mod processes;
+#[cfg(all(unix, feature = "remote", feature = "host"))]
+mod remote;
 mod restarts;
 mod server;
 mod soak;

@@ -12,10 +12,8 @@ fn longest(plan: &Plan) -> u64 {
     plan.session + plan.session / 3 + 500
 }
 
-#[test]
-fn what_a_killed_worker_held_is_free_after_a_session() {
-    let server = RedisServer::start();
-    let mut crew = Crew::start(&Plan::slots(server.url(), 1), 2);
+pub(crate) fn a_holder_is_killed(url: &str) {
+    let mut crew = Crew::start(&Plan::slots(url, 1), 2);
     crew.granted(0, "held");
     crew.queued(1, "next");
     let killed = crew.kill(0);
@@ -27,10 +25,8 @@ fn what_a_killed_worker_held_is_free_after_a_session() {
     crew.finish();
 }
 
-#[test]
-fn the_next_goes_where_the_first_in_line_is_killed() {
-    let server = RedisServer::start();
-    let mut crew = Crew::start(&Plan::slots(server.url(), 1), 3);
+pub(crate) fn the_first_in_line_is_killed(url: &str) {
+    let mut crew = Crew::start(&Plan::slots(url, 1), 3);
     crew.granted(0, "held");
     crew.queued(1, "first");
     crew.queued(2, "second");
@@ -43,10 +39,8 @@ fn the_next_goes_where_the_first_in_line_is_killed() {
     crew.finish();
 }
 
-#[test]
-fn a_worker_that_comes_back_from_the_dead_is_told_and_works_on() {
-    let server = RedisServer::start();
-    let mut crew = Crew::start(&Plan::slots(server.url(), 1), 2);
+pub(crate) fn a_worker_comes_back_from_the_dead(url: &str) {
+    let mut crew = Crew::start(&Plan::slots(url, 1), 2);
     crew.granted(0, "held");
     crew.queued(0, "mine");
     crew.queued(1, "other");
@@ -67,10 +61,8 @@ fn a_worker_that_comes_back_from_the_dead_is_told_and_works_on() {
     assert_eq!(story.events("expired"), 1);
 }
 
-#[test]
-fn workers_die_and_freeze_under_load() {
-    let server = RedisServer::start();
-    let plan = Plan::slots(server.url(), 4).tokens(400, 1_000);
+pub(crate) fn some_die_and_some_freeze(url: &str) {
+    let plan = Plan::slots(url, 4).tokens(400, 1_000);
     let mut crew = Crew::start(&plan, 4);
     crew.tell_all("load 4 5 3");
     crew.goes_on(5);
@@ -85,4 +77,24 @@ fn workers_die_and_freeze_under_load() {
     let story = crew.finish();
     measured("one worker killed, one stopped: the longest gap between grants", story.longest_gap());
     assert!(story.events.iter().any(|(at, when, event)| *at == 1 && event == "expired" && *when >= frozen));
+}
+
+#[test]
+fn what_a_killed_worker_held_is_free_after_a_session() {
+    a_holder_is_killed(&RedisServer::start().url());
+}
+
+#[test]
+fn the_next_goes_where_the_first_in_line_is_killed() {
+    the_first_in_line_is_killed(&RedisServer::start().url());
+}
+
+#[test]
+fn a_worker_that_comes_back_from_the_dead_is_told_and_works_on() {
+    a_worker_comes_back_from_the_dead(&RedisServer::start().url());
+}
+
+#[test]
+fn workers_die_and_freeze_under_load() {
+    some_die_and_some_freeze(&RedisServer::start().url());
 }

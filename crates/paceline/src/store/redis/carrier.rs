@@ -8,13 +8,14 @@ use ::redis::aio::SendError;
 use ::redis::{Cmd, PushInfo, PushKind, Value};
 use tokio::task::JoinHandle;
 
-use super::backoff::Backoff;
-use super::connect::{Pushes, Target, Timing, Wire};
+use super::connect::{Pushes, Target, Wire};
 use super::facts::{self, Facts};
 use super::failure::{Failure, Kind};
 use super::scan;
 use super::script::{self, Twin};
+use crate::store::shared::backoff::Backoff;
 use crate::store::shared::link::PushSink;
+use crate::store::shared::timing::Timing;
 use crate::sync::lock;
 
 /// One connection for all ledgers of a store.
@@ -146,6 +147,28 @@ impl Carrier {
         }
         let subscribed = open.subscribe(channel).await;
         subscribed.map_err(|failure| self.noted(&open, failure))
+    }
+
+    /// Ends what [`listen`](Self::listen) began; the server is told as soon as it can be.
+    pub(super) fn unlisten(&self, channel: &str, sink: &PushSink) {
+        {
+            let mut sinks = lock(&self.sinks);
+            if !sinks.get(channel).is_some_and(|listening| Arc::ptr_eq(listening, sink)) {
+                return;
+            }
+            sinks.remove(channel);
+        }
+        let Some(open) = self.intact() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (shared, channel) = (Weak::clone(&self.this), channel.to_owned());
+        runtime.spawn(async move {
+            let mut subscribed = open.subscribed.lock().await;
+            let wanted = |shared: &Arc<Self>| lock(&shared.sinks).contains_key(&channel);
+            if shared.upgrade().is_some_and(|shared| !wanted(&shared)) && subscribed.remove(&channel) {
+                // A connection that fails here is of no more use to those who call, and they notice.
+                let _ = open.wire.unsubscribe(&channel).await;
+            }
+        });
     }
 
     /// Returns the names of all ledgers under the prefix.
@@ -289,13 +312,20 @@ impl Carrier {
                 // The client library connects to this node again, and another may have taken its slots.
                 lock(&self.current).run_ids.clear();
             }
-            // Nothing of ours unsubscribes: the slot went to another node.
+            PushKind::SUnsubscribe if !self.listens(push) => {}
+            // It did not end by our doing: the slot went to another node.
             PushKind::Disconnection | PushKind::SUnsubscribe => {
                 broken.store(true, Ordering::Relaxed);
                 self.revive();
             }
             _ => {}
         }
+    }
+
+    /// Returns whether somebody still wants the channel that a push is about.
+    fn listens(&self, push: &PushInfo) -> bool {
+        let Some(Value::BulkString(channel)) = push.data.first() else { return true };
+        std::str::from_utf8(channel).is_ok_and(|channel| lock(&self.sinks).contains_key(channel))
     }
 
     fn deliver(&self, channel: &[u8], payload: &[u8]) {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::redis::aio::{AsyncPushSender, MultiplexedConnection};
 use ::redis::cluster::{ClusterClient, ClusterClientBuilder};
@@ -12,29 +11,13 @@ use ::redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
     ProtocolVersion, RedisConnectionInfo, TlsCertificates, TlsMode,
 };
-use paceline_core::Millis;
 use tokio::sync::Mutex;
 
 use super::facts::Facts;
 use super::failure::Failure;
-use super::url::{Address, Login, Node, Place, TlsFiles};
-
-/// How long is waited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Timing {
-    /// For a connection.
-    pub(super) connect: Duration,
-    /// For a reply.
-    pub(super) reply: Duration,
-}
-
-impl Timing {
-    /// Waits for no longer than a store may take.
-    pub(super) fn within(store_timeout: Millis) -> Self {
-        let most = Duration::from_millis(store_timeout.clamp(10, 2_000));
-        Self { connect: most, reply: most }
-    }
-}
+use super::url::{Address, Login, Place};
+use crate::store::shared::timing::Timing;
+use crate::store::shared::url::{Node, TlsFiles};
 
 /// Where connections go.
 pub(super) enum Target {
@@ -132,6 +115,14 @@ impl Wire {
         match self {
             Self::Server(connection) => connection.clone().subscribe(channel).await,
             Self::Cluster { pushes, .. } => pushes.clone().ssubscribe(channel).await,
+        }
+    }
+
+    /// Ends the subscription to a channel.
+    pub(super) async fn unsubscribe(&self, channel: &str) -> ::redis::RedisResult<()> {
+        match self {
+            Self::Server(connection) => connection.clone().unsubscribe(channel).await,
+            Self::Cluster { pushes, .. } => pushes.clone().sunsubscribe(channel).await,
         }
     }
 

@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use super::carrier::Carrier;
-use super::connect::{Target, Timing};
+use super::connect::Target;
 use super::failure::Failure;
 use super::script::{self, Program, Twin};
 use super::url::Address;
 use crate::store::shared::link::{Link, LinkError, PushSink};
+use crate::store::shared::timing::Timing;
 use crate::sync::lock;
 
 /// A link to a server or a cluster.
@@ -121,6 +122,12 @@ impl Link for RedisLink {
         sink: PushSink,
     ) -> Pin<Box<dyn Future<Output = Result<(), LinkError>> + Send + 'a>> {
         Box::pin(async move { Ok(self.carrier()?.listen(channel, sink).await?) })
+    }
+
+    fn unlisten(&self, channel: &str, sink: &PushSink) {
+        if let Ok(carrier) = self.carrier() {
+            carrier.unlisten(channel, sink);
+        }
     }
 
     fn channel(&self, ledger: &str, inbox: &str) -> String {

@@ -1,6 +1,5 @@
 //! Ledgers on Redis or Valkey: one script, one round trip.
 
-mod backoff;
 mod carrier;
 mod connect;
 mod facts;
@@ -16,8 +15,8 @@ mod tests;
 
 use std::sync::Arc;
 
+use crate::store::shared::timing::Timing;
 use crate::wire::{LIBRARY, TWIN};
-use connect::Timing;
 use link::Origin;
 use script::{Program, fault_of_name};
 

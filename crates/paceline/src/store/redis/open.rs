@@ -1,21 +1,14 @@
 //! Stores that are open in this process: equal URLs are one.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::connect::Timing;
 use super::link::{Origin, RedisLink};
 use super::url::Address;
 use crate::Error;
 use crate::outage::Sharing;
+use crate::store::shared::registry::Registry;
+use crate::store::shared::timing::Timing;
 use crate::store::{Options, Store, refused};
-use crate::sync::lock;
-
-/// A store, and what said where it is.
-struct Kept {
-    origin: Origin,
-    store: Arc<Store>,
-}
 
 /// Opens the store that a URL names.
 pub(crate) fn open(url: &str, options: Options) -> Result<Arc<Store>, Error> {
@@ -38,34 +31,11 @@ pub(crate) fn link_to(url: &str, key_prefix: &str) -> Result<Arc<RedisLink>, Err
 }
 
 fn keep(origin: Origin, options: Options) -> Result<Arc<Store>, Error> {
-    static STORES: Mutex<BTreeMap<(String, String), Kept>> = Mutex::new(BTreeMap::new());
-    let url = origin.url();
-    let key = (url.clone(), options.sharing.key_prefix.clone());
-    let mut stores = lock(&STORES);
-    if let Some(kept) = stores.get(&key) {
-        let differs = kept.origin.differs(&origin).or_else(|| differs(&kept.store.options, &options));
-        return differs
-            .map_or_else(|| Ok(Arc::clone(&kept.store)), |option| Err(Error::StoreConflict { url, option }));
-    }
-    let timing = Timing::within(options.sharing.store_timeout);
-    let link = super::make(origin.clone(), &options.sharing.key_prefix, timing);
-    let link = link.map_err(|reason| Error::StoreUrl { url, reason })?;
-    let store = Store::shared(options, link);
-    stores.insert(key, Kept { origin, store: Arc::clone(&store) });
-    Ok(store)
-}
-
-/// Returns the option by which two openings of a store differ.
-fn differs(kept: &Options, asked: &Options) -> Option<&'static str> {
-    let (kept_sharing, sharing) = (&kept.sharing, &asked.sharing);
-    let differences = [
-        (!kept.clock.is(&asked.clock), "clock"),
-        (kept.lease != asked.lease, "lease"),
-        (kept.mode != asked.mode, "mode"),
-        (kept_sharing.session_timeout != sharing.session_timeout, "session_timeout"),
-        (kept_sharing.on_lost != sharing.on_lost, "on_lost_state"),
-    ];
-    differences.into_iter().find_map(|(differs, option)| differs.then_some(option))
+    static STORES: Registry<Origin> = Registry::new();
+    STORES.open(origin.url(), origin, options, Origin::differs, |origin, options| {
+        let timing = Timing::within(options.sharing.store_timeout);
+        super::make(origin.clone(), &options.sharing.key_prefix, timing)
+    })
 }
 
 #[cfg(test)]

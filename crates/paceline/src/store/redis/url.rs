@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::store::shared::url::{Node, Reason, Said, Secret, TlsFiles, decoded, node};
+
 /// What a URL says. It is shown in the one way that it is always written, without its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
@@ -25,13 +27,6 @@ pub(super) enum Place {
     Cluster(Vec<Node>),
 }
 
-/// A host and its port.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Node {
-    pub(super) host: String,
-    pub(super) port: u16,
-}
-
 /// A user and the password.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Login {
@@ -39,23 +34,11 @@ pub(super) struct Login {
     pub(super) password: Option<Secret>,
 }
 
-/// Something that no text of ours shows.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(pub(super) String);
-
-/// Files of certificates; the system's roots are trusted where none is named.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct TlsFiles {
-    pub(super) ca: Option<PathBuf>,
-    pub(super) cert: Option<PathBuf>,
-    pub(super) key: Option<PathBuf>,
-}
-
-/// Why a URL is refused.
-type Reason = &'static str;
-
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26_379;
+
+const KNOWN: Reason = "a parameter behind '?' is not known here: db, ca, cert, key; for a socket user and pass; \
+                       for sentinels sentinel_user and sentinel_pass";
 
 const SCHEMES: Reason = "its scheme is none of redis, rediss, redis+unix, redis+sentinel, rediss+sentinel, \
                          redis+cluster and rediss+cluster";
@@ -88,7 +71,7 @@ impl Address {
         if !secured && files != TlsFiles::default() {
             return Err("ca, cert and key are for rediss://, and this connection is not encrypted");
         }
-        said.nothing_left()?;
+        said.nothing_left(KNOWN)?;
         Ok(Self { tls: secured.then_some(files), ..address })
     }
 
@@ -120,13 +103,6 @@ impl fmt::Display for Address {
     }
 }
 
-impl fmt::Display for Node {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
-    }
-}
-
 /// The user, and that there is a password.
 impl fmt::Display for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -135,12 +111,6 @@ impl fmt::Display for Login {
             (user, None) => write!(f, "{}@", user.as_deref().unwrap_or_default()),
             (user, Some(_)) => write!(f, "{}:***@", user.as_deref().unwrap_or_default()),
         }
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
     }
 }
 
@@ -154,7 +124,7 @@ fn server(rest: &str, said: &mut Said) -> Result<Address, Reason> {
     if hosts.contains(',') {
         return Err("several hosts are for redis+sentinel:// and redis+cluster://");
     }
-    let named = said.number("db")?;
+    let named = said.take("db")?.map(|text| number(&text)).transpose()?;
     let database = match (path, named) {
         ("", named) => named.unwrap_or(0),
         (path, None) => number(path)?,
@@ -169,7 +139,7 @@ fn socket(rest: &str, said: &mut Said) -> Result<Address, Reason> {
         return Err("a socket is named by its full path: redis+unix:///path/to/redis.sock");
     }
     let login = Login { user: said.take("user")?, password: said.take("pass")?.map(Secret) };
-    let database = said.number("db")?.unwrap_or(0);
+    let database = said.take("db")?.map(|text| number(&text)).transpose()?.unwrap_or(0);
     Ok(Address { place: Place::Socket(PathBuf::from(decoded(rest)?)), login, database, tls: None })
 }
 
@@ -216,97 +186,10 @@ fn nodes(hosts: &str, port: u16) -> Result<Vec<Node>, Reason> {
     Ok(nodes)
 }
 
-fn node(text: &str, port: u16) -> Result<Node, Reason> {
-    let (host, port_text) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (host, rest) = rest.split_once(']').ok_or("a '[' of an IPv6 address is not closed")?;
-            (host, rest.strip_prefix(':'))
-        }
-        None if text.matches(':').count() > 1 => {
-            return Err("an IPv6 address is written in brackets: [::1]:6379");
-        }
-        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '%');
-    if host.is_empty() || !host.chars().all(plain) {
-        return Err("a host is missing, or is not a host's name");
-    }
-    let port =
-        match port_text {
-            None => port,
-            Some(text) => text.parse().ok().filter(|port| *port > 0).ok_or(
-                "a port is not a number from 1 to 65535; in a password write ':' as %3A, '/' as %2F",
-            )?,
-        };
-    Ok(Node { host: host.to_ascii_lowercase(), port })
-}
-
 fn number(text: &str) -> Result<i64, Reason> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse::<i64>().ok().filter(|number| digits && *number <= 1_000_000);
     number.ok_or("the database is not a number, as in redis://localhost/0")
-}
-
-/// What the query says.
-struct Said(Vec<(String, String)>);
-
-impl Said {
-    fn read(query: &str) -> Result<Self, Reason> {
-        let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        let pair = |pair: &str| {
-            let (name, value) = pair.split_once('=').ok_or("a parameter behind '?' has no '='")?;
-            Ok((name.to_ascii_lowercase(), decoded(value)?))
-        };
-        let said = pairs.map(pair).collect::<Result<Vec<(String, String)>, Reason>>()?;
-        let mut names: Vec<_> = said.iter().map(|(name, _)| name).collect();
-        names.sort_unstable();
-        if names.windows(2).any(|pair| pair.first() == pair.last()) {
-            return Err("a parameter behind '?' is named twice");
-        }
-        Ok(Self(said))
-    }
-
-    fn take(&mut self, name: &str) -> Result<Option<String>, Reason> {
-        let Some(at) = self.0.iter().position(|(known, _)| known == name) else { return Ok(None) };
-        let (_, value) = self.0.swap_remove(at);
-        if value.is_empty() {
-            return Err("a parameter behind '?' has an empty value");
-        }
-        Ok(Some(value))
-    }
-
-    fn number(&mut self, name: &str) -> Result<Option<i64>, Reason> {
-        self.take(name)?.map(|text| number(&text)).transpose()
-    }
-
-    fn path(&mut self, name: &str) -> Result<Option<PathBuf>, Reason> {
-        Ok(self.take(name)?.map(PathBuf::from))
-    }
-
-    fn nothing_left(&self) -> Result<(), Reason> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        Err("a parameter behind '?' is not known here: db, ca, cert, key; for a socket user and pass; \
-             for sentinels sentinel_user and sentinel_pass")
-    }
-}
-
-/// Puts the characters back that a URL writes as `%xx`.
-fn decoded(text: &str) -> Result<String, Reason> {
-    const BAD: Reason = "a '%' is not followed by two hexadecimal digits of UTF-8; '%' itself is written %25";
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16)).ok_or(BAD);
-        let value = digit()? * 16 + digit()?;
-        bytes.push(u8::try_from(value).map_err(|_| BAD)?);
-    }
-    String::from_utf8(bytes).map_err(|_| BAD)
 }
 
 #[cfg(test)]

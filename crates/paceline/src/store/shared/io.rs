@@ -8,9 +8,11 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 use crate::fork::OfProcess;
 use crate::sync::lock;
+use crate::{Error, Reply};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -53,6 +55,18 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
     // The receiver was just made.
     let _ = tasks.send(task);
     *held = Some(tasks);
+}
+
+/// Lets the thread carry out something whose outcome is waited for.
+pub(crate) fn there<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Reply<T> {
+    let (tell, answer) = oneshot::channel();
+    spawn(async move {
+        // Nobody may wait for it any more.
+        let _ = tell.send(work.await);
+    });
+    Reply::later(async move { answer.await.unwrap_or(Err(Error::Closed)) })
 }
 
 fn run(io: &'static Io, inbox: UnboundedReceiver<Task>) {

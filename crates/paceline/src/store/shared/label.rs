@@ -8,6 +8,11 @@ const LONGEST: usize = 48;
 
 /// Returns the inbox of a process, which ends with its label.
 pub(super) fn inbox(random: u64, name: Option<&str>) -> String {
+    format!("{random:016x}.{}", of_process(name))
+}
+
+/// Returns the label of this process.
+pub(crate) fn of_process(name: Option<&str>) -> String {
     let program = || {
         let path = std::env::current_exe().ok();
         let stem = path.as_deref().and_then(Path::file_stem);
@@ -16,7 +21,7 @@ pub(super) fn inbox(random: u64, name: Option<&str>) -> String {
     let name = name.map_or_else(program, str::to_owned);
     let host = gethostname::gethostname();
     let (name, host) = (plain(&name), plain(&host.to_string_lossy()));
-    format!("{random:016x}.{name}@{host}:{}", std::process::id())
+    format!("{name}@{host}:{}", std::process::id())
 }
 
 /// Returns the label at the end of a channel, if it has one.

@@ -26,6 +26,16 @@ pub trait Link: Send + Sync + 'static {
     /// Makes pushes of this channel arrive at `sink`. Idempotent; the link renews it after it reconnects.
     fn listen<'a>(&'a self, channel: &'a str, sink: PushSink) -> Doing<'a, ()>;
 
+    /// Has pushes of this channel go to `sink` no more. Where another sink took its place, nothing changes.
+    fn unlisten(&self, channel: &str, sink: &PushSink) {
+        let _ = (channel, sink);
+    }
+
+    /// Asks for the text of the configuration that the store has for clients without one; `None` where its kind has none.
+    fn configuration(&self) -> Option<Doing<'_, Option<String>>> {
+        None
+    }
+
     /// Returns the full name of a channel.
     fn channel(&self, ledger: &str, inbox: &str) -> String;
 

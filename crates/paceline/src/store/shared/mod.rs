@@ -5,6 +5,8 @@
 
 mod account;
 mod apply;
+#[cfg(any(feature = "redis", feature = "remote"))]
+pub(crate) mod backoff;
 mod desk;
 pub(crate) mod io;
 mod job;
@@ -14,10 +16,16 @@ mod looks;
 mod outage;
 mod plain;
 mod recover;
+#[cfg(any(feature = "redis", feature = "remote"))]
+pub(crate) mod registry;
 mod spent;
 mod task;
 #[cfg(test)]
 mod tests;
 mod tick;
+#[cfg(any(feature = "redis", feature = "remote"))]
+pub(crate) mod timing;
+#[cfg(any(feature = "redis", feature = "remote"))]
+pub(crate) mod url;
 
 pub(crate) use account::Shared;

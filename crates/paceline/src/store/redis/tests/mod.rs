@@ -8,11 +8,11 @@ mod one;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::connect::Timing;
 use super::link::Origin;
 use super::link::RedisLink;
 use super::url::Address;
 use crate::store::shared::link::{Link, LinkError, PushSink};
+use crate::store::shared::timing::Timing;
 
 /// Answers with the batch.
 const ECHO: &str = "return ARGV[1]";

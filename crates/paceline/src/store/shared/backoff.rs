@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// Failed attempts in a row, and when the next may be made.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
     next: Option<Instant>,
 }
@@ -17,17 +17,17 @@ const LONGEST: Duration = Duration::from_secs(2);
 
 impl Backoff {
     /// Waits until the next attempt may be made.
-    pub(super) async fn wait(&self) {
+    pub(crate) async fn wait(&self) {
         if let Some(next) = self.next {
             tokio::time::sleep_until(next).await;
         }
     }
 
-    pub(super) fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
         *self = Self::default();
     }
 
-    pub(super) fn failed(&mut self) {
+    pub(crate) fn failed(&mut self) {
         let pause = pause(self.failures, RandomState::new().hash_one(self.failures));
         self.failures = self.failures.saturating_add(1);
         self.next = Some(Instant::now() + pause);
