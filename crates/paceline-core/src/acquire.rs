@@ -18,7 +18,8 @@ impl Ledger {
             self.walk(None);
             return Outcome::Expired;
         };
-        if acquire.ticket.number <= session.highest {
+        let restated = session.restated.is_some();
+        if acquire.ticket.number <= session.highest || restated && self.spots.contains_key(&acquire.ticket) {
             self.walk(None);
             return self.repeated(acquire);
         }

@@ -135,6 +135,35 @@ pub enum Command {
         /// The session.
         session: SessionId,
     },
+    /// Puts a permit back that its session holds, into a ledger that lost it.
+    Restore {
+        /// The permit.
+        permit: TicketId,
+        /// The resource that it was granted for.
+        resource: ResourceId,
+        /// The lane that the caller named.
+        lane: Option<Name>,
+        /// What was reserved at the grant, as far as it was not given back.
+        reserved: Amounts,
+        /// What was raised later.
+        extra: Amounts,
+        /// How long ago it was granted, in milliseconds.
+        age: Millis,
+    },
+    /// Reports what a session was granted since the state that was restored.
+    Spent {
+        /// The resource.
+        resource: ResourceId,
+        /// The lane that used it.
+        lane: Option<Name>,
+        /// What was granted.
+        amounts: Amounts,
+    },
+    /// Ends the report of a session: permits of it that it did not restore end as reserved.
+    Recovered {
+        /// The session.
+        session: SessionId,
+    },
 }
 
 /// A request for a permit.

@@ -127,6 +127,7 @@ impl Ledger {
             self.limit_names.insert(spec.id.clone(), number);
             if let Ok(limit) = Limit::new(spec, metric, self.generations, self.now) {
                 self.limits.push(limit);
+                self.distrust_new(number);
                 self.take_in_flight(number);
             }
             return;
@@ -147,10 +148,11 @@ impl Ledger {
         let Ok(mut limit) = Limit::new(spec, metric, self.generations, self.now) else { return };
         limit.pause = pause;
         limit.empty_at[OWN] = pause.map_or(NEVER, |pause| pause.until);
-        if !limit.is_concurrency() {
+        *old = limit;
+        self.distrust_new(number);
+        if let Some(limit) = self.limits.get_mut(number as usize).filter(|limit| !limit.is_concurrency()) {
             limit.charge(self.now, spent.min(limit.most()));
         }
-        *old = limit;
         self.take_in_flight(number);
     }
 

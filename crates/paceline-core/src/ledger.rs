@@ -1,5 +1,6 @@
 //! The ledger: one door to the state, and the step that everything happens in.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -10,6 +11,7 @@ use crate::lane::{Draw, Lane, Place, Resource};
 use crate::limit::{Limit, OWN, Pause, RESOURCE};
 use crate::line::{Ticket, Turn};
 use crate::meter::signed;
+use crate::recovery::{OnLost, Owed, Restored};
 use crate::session::Sessions;
 use crate::slab::Slab;
 use crate::time::{Millis, NEVER, Now};
@@ -71,6 +73,10 @@ pub struct Ledger {
     /// Whether `due` has been worked out since the last command.
     pub(crate) planned: bool,
     pub(crate) due: Option<Millis>,
+    pub(crate) owed: Option<Box<Owed>>,
+    pub(crate) on_lost: OnLost,
+    /// Until when nothing is granted, by the ledger's clock.
+    pub(crate) held_off: Millis,
 }
 
 /// Where a ticket is.
@@ -130,7 +136,7 @@ impl Ledger {
         let due = if self.more || self.sweep.is_some() || !self.sessions.dead.is_empty() {
             Some(0)
         } else {
-            let head = if self.waiting.is_empty() { NEVER } else { self.plan() };
+            let head = if self.waiting.is_empty() { NEVER } else { self.plan().0 };
             let session = self.sessions.wakeup(self.now.clock).unwrap_or(NEVER);
             Some(head.min(session)).filter(|due| *due != NEVER)
         };
@@ -201,6 +207,7 @@ impl Ledger {
             self.sessions.forgive(self.now.clock, gap);
             self.expire();
         }
+        self.recover();
         self.sweep_sessions();
         self.sweep_line();
     }
@@ -220,7 +227,7 @@ impl Ledger {
         self.more |= self.sessions.overdue(self.now.clock).is_some();
     }
 
-    fn carry_out(&mut self, command: Command) -> Outcome {
+    pub(crate) fn carry_out(&mut self, command: Command) -> Outcome {
         self.planned = false;
         let outcome = match command {
             Command::Acquire(mut acquire) => return self.acquire(&mut acquire),
@@ -236,6 +243,11 @@ impl Ledger {
             Command::Purge { resource, lane } => self.purge(resource, lane.as_deref()),
             Command::Configure(configuration) => self.configure(*configuration),
             Command::Close { session } => self.close(session),
+            Command::Restore { permit, resource, lane, reserved, extra, age } => {
+                self.restore(Restored { permit, resource, lane, reserved, extra, age })
+            }
+            Command::Spent { resource, lane, amounts } => self.spent(resource, lane.as_deref(), &amounts),
+            Command::Recovered { session } => self.recovered(session),
         };
         self.walk(None);
         outcome

@@ -42,6 +42,8 @@ mod ledger;
 mod limit;
 mod line;
 mod meter;
+mod recovery;
+mod served;
 mod session;
 mod slab;
 mod snapshot;
@@ -58,6 +60,8 @@ pub use encode::DecodeError;
 pub use lane::{LaneSpec, ResourceSpec};
 pub use ledger::Ledger;
 pub use limit::{Algorithm, Boundaries, Counting, Lanes, LimitSpec, Member, SpecError};
+pub use recovery::OnLost;
+pub use served::SessionView;
 pub use snapshot::{Binding, Explanation, LaneView, LimitView, PermitView, ResourceView, Snapshot};
 pub use time::{MAX_TICKS, Millis, NEVER};
 

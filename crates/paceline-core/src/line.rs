@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use crate::Name;
-use crate::command::{Decision, Refusal, TicketId, Verdict};
+use crate::command::{Decision, Refusal, SessionId, TicketId, Verdict};
 use crate::demand::Amounts;
 use crate::lane::{Draw, Lane, OTHER, Place, Resource};
 use crate::ledger::{Ledger, Spot};
@@ -201,24 +201,27 @@ impl Ledger {
         self.turns_kept = turns.into_vec();
     }
 
-    /// Returns after what time a head goes that time alone lets go.
-    pub(crate) fn plan(&mut self) -> Millis {
+    /// Returns after what time a head goes that time alone lets go, and whose it is.
+    pub(crate) fn plan(&mut self) -> (Millis, Option<SessionId>) {
         let mut turns = self.turns();
-        let mut due = NEVER;
+        let (mut due, mut whose) = (NEVER, None);
         while due > 0
             && let Some(lane) = self.next_turn(&mut turns)
         {
             let Some((_, ticket)) = self.lanes.get(lane).and_then(Lane::head) else { continue };
-            due = match self.look(ticket) {
-                Head::Waits => due.min(self.ready_with_aside(ticket)),
+            let at = match self.look(ticket) {
+                Head::Waits => self.ready_with_aside(ticket),
                 _ => 0,
             };
+            if at < due {
+                (due, whose) = (at, self.tickets.get(ticket).map(|ticket| ticket.id.session));
+            }
             if !turns.is_empty() {
                 self.set_aside(ticket);
             }
         }
         self.turns_kept = turns.into_vec();
-        due
+        (due, whose)
     }
 
     /// Sets aside what the waiting heads need, as a walk would that grants nothing, up to the place of `until`.

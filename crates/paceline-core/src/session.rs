@@ -1,6 +1,7 @@
 //! Sessions: whose tickets and permits they are, and until when they are alive.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
 use crate::command::{SessionId, TicketId};
 use crate::time::Millis;
@@ -16,6 +17,8 @@ pub(crate) struct Session {
     pub(crate) dead: bool,
     /// Permits that other sessions were granted and handed to this one.
     pub(crate) adopted: BTreeSet<TicketId>,
+    /// The numbers of the permits that it restored, where it went on after a loss.
+    pub(crate) restated: Option<BTreeSet<u64>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -27,6 +30,8 @@ pub(crate) struct Sessions {
     pub(crate) dead: VecDeque<SessionId>,
     /// How many that are alive have which time-out.
     pub(crate) time_outs: BTreeMap<Millis, u32>,
+    /// Those whose end was swept, where somebody asked to be told.
+    pub(crate) ended: Option<Vec<SessionId>>,
 }
 
 impl Sessions {
@@ -111,6 +116,17 @@ impl Sessions {
             if stalled(session.time_out) && !session.dead {
                 self.due.remove(&(session.expires, *id));
                 session.expires = clock.saturating_add(session.time_out.unwrap_or(0));
+                self.due.insert((session.expires, *id));
+            }
+        }
+    }
+
+    /// Gives every session a fresh time-out.
+    pub(crate) fn refresh(&mut self, clock: Millis) {
+        for (id, session) in &mut self.all {
+            if let Some(time_out) = session.time_out.filter(|_| !session.dead) {
+                self.due.remove(&(session.expires, *id));
+                session.expires = clock.saturating_add(time_out);
                 self.due.insert((session.expires, *id));
             }
         }

@@ -13,7 +13,7 @@ impl Ledger {
     /// Ends tickets and holds of dead sessions, in the order of their deaths and by number.
     pub(crate) fn sweep_sessions(&mut self) {
         while let Some(id) = self.sessions.dead.front().copied() {
-            for ticket in self.belongings(id) {
+            for ticket in self.some_belongings(id) {
                 if self.looks_left == 0 {
                     self.more = true;
                     return;
@@ -27,16 +27,23 @@ impl Ledger {
                     None => {}
                 }
             }
-            if self.belongings(id).is_empty() {
+            if self.some_belongings(id).is_empty() {
                 self.sessions.dead.pop_front();
                 self.sessions.all.remove(&id);
+                if let Some(ended) = &mut self.sessions.ended {
+                    ended.push(id);
+                }
             }
         }
     }
 
     /// Returns some of the tickets and holds of a session, by id: one more than a step may end.
-    fn belongings(&self, id: SessionId) -> Vec<TicketId> {
-        let most = self.looks_left as usize + 1;
+    fn some_belongings(&self, id: SessionId) -> Vec<TicketId> {
+        self.belongings(id, self.looks_left as usize + 1)
+    }
+
+    /// Returns as many as `most` of the tickets and holds of a session, by id.
+    pub(crate) fn belongings(&self, id: SessionId, most: usize) -> Vec<TicketId> {
         let from = TicketId { session: id, number: 0 };
         let to = TicketId { session: id, number: u64::MAX };
         let own = self.spots.range(from..=to).filter(|(_, spot)| match spot {

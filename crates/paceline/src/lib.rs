@@ -33,6 +33,8 @@ struct RedisPage;
 struct Readme;
 
 pub mod config;
+#[cfg(feature = "host")]
+pub mod host;
 #[cfg(feature = "redis")]
 pub mod inspect;
 #[cfg(feature = "shared")]

@@ -112,6 +112,13 @@ impl Bucket {
         Some(whole.checked_mul(window)?.saturating_add(part))
     }
 
+    /// Returns in what time it fills from nothing, 0 where time does not fill it.
+    pub(crate) fn fills_in(terms: &Terms) -> Millis {
+        let windows = (terms.most + terms.amount - 1) / terms.amount.max(1);
+        let ticks = u64::try_from(window_of(terms).saturating_mul(windows)).unwrap_or(0);
+        ticks.saturating_mul(terms.tick)
+    }
+
     /// Starts over from nothing: what had been saved up is gone, debt stays.
     pub(crate) fn empty(&mut self) {
         self.level = self.level.min(0);

@@ -42,6 +42,22 @@ impl Sliding {
         Note { at: start, ..Note::default() }
     }
 
+    /// Takes the whole amount for spent, evenly over the window that ends now.
+    pub(crate) fn spread(&mut self, terms: &Terms, clock: Millis) {
+        let (slot, leaves_after) = lengths(terms);
+        let (slots, tick) = (leaves_after / slot, terms.ticks(clock));
+        let each = (terms.amount + slots - 1) / slots.max(1);
+        (self.slots, self.total) = (VecDeque::new(), 0);
+        for at in (0..slots).rev() {
+            let start = tick - tick % slot - at * slot;
+            let part = each.min(terms.amount - self.total);
+            if start >= 0 && part > 0 {
+                self.slots.push_back((start, part));
+                self.total += part;
+            }
+        }
+    }
+
     pub(crate) fn give_back(&mut self, note: Note, amount: i64) -> i64 {
         let Ok(at) = self.slots.binary_search_by_key(&note.at, |(start, _)| *start) else { return 0 };
         let Some((_, count)) = self.slots.get_mut(at) else { return 0 };

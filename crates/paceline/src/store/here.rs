@@ -176,7 +176,7 @@ impl Duty for Memory {
 }
 
 /// 128 bits that no other session has: the standard library seeds its hashers from the system's randomness.
-pub(super) fn random_session() -> SessionId {
+pub(crate) fn random_session() -> SessionId {
     use std::hash::{BuildHasher, RandomState};
     let half = || u128::from(RandomState::new().hash_one(std::process::id()));
     SessionId(half() << 64 | half())

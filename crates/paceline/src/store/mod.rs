@@ -3,7 +3,7 @@
 mod account;
 mod ask;
 mod desk;
-mod here;
+pub(crate) mod here;
 mod holds;
 mod lease;
 mod line;

@@ -14,45 +14,45 @@ pub fn write_value(value: &Value) -> Vec<u8> {
 }
 
 /// Bytes to which values are added. Writing to memory never fails.
-pub(super) struct Out<'a>(pub(super) &'a mut Vec<u8>);
+pub(crate) struct Out<'a>(pub(super) &'a mut Vec<u8>);
 
 impl Out<'_> {
-    pub(super) fn array(&mut self, length: usize) {
+    pub(crate) fn array(&mut self, length: usize) {
         let _ = rmp::encode::write_array_len(self.0, len(length));
     }
 
-    pub(super) fn map(&mut self, length: usize) {
+    pub(crate) fn map(&mut self, length: usize) {
         let _ = rmp::encode::write_map_len(self.0, len(length));
     }
 
-    pub(super) fn uint(&mut self, value: u64) {
+    pub(crate) fn uint(&mut self, value: u64) {
         let _ = rmp::encode::write_uint(self.0, value);
     }
 
-    pub(super) fn int(&mut self, value: i64) {
+    pub(crate) fn int(&mut self, value: i64) {
         let _ = rmp::encode::write_sint(self.0, value);
     }
 
-    pub(super) fn flag(&mut self, value: bool) {
+    pub(crate) fn flag(&mut self, value: bool) {
         let _ = rmp::encode::write_bool(self.0, value);
     }
 
-    pub(super) fn none(&mut self) {
+    pub(crate) fn none(&mut self) {
         self.flag(false);
     }
 
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         let _ = rmp::encode::write_str(self.0, text);
     }
 
-    pub(super) fn text_or_none(&mut self, text: Option<&str>) {
+    pub(crate) fn text_or_none(&mut self, text: Option<&str>) {
         match text {
             Some(text) => self.text(text),
             None => self.none(),
         }
     }
 
-    pub(super) fn uint_or_none(&mut self, value: Option<u64>) {
+    pub(crate) fn uint_or_none(&mut self, value: Option<u64>) {
         match value {
             Some(value) => self.uint(value),
             None => self.none(),
@@ -64,7 +64,7 @@ impl Out<'_> {
         self.uint_or_none((value != NEVER).then_some(value));
     }
 
-    pub(super) fn session(&mut self, session: Option<SessionId>) {
+    pub(crate) fn session(&mut self, session: Option<SessionId>) {
         match session {
             Some(SessionId(id)) => {
                 // As a string: the server's reader of `MessagePack` is older than raw bytes.
@@ -83,7 +83,7 @@ impl Out<'_> {
         }
     }
 
-    pub(super) fn names(&mut self, names: &[Name]) {
+    pub(crate) fn names(&mut self, names: &[Name]) {
         self.array(names.len());
         for name in names {
             self.text(name);

@@ -35,6 +35,9 @@ pub(super) enum Number {
     Float(f64),
 }
 
+/// For how many values of a list room is made before they are read.
+const AHEAD: usize = 256;
+
 /// How deep values of values may go.
 const DEPTH: usize = 32;
 
@@ -192,7 +195,7 @@ impl<'a> Reader<'a> {
         mut read: impl FnMut(&mut Self) -> Result<T, WireError>,
     ) -> Result<Vec<T>, WireError> {
         let length = self.array()?;
-        let mut list = Vec::with_capacity(length.min(self.0.len()));
+        let mut list = Vec::with_capacity(length.min(self.0.len()).min(AHEAD));
         for _ in 0..length {
             list.push(read(self)?);
         }
@@ -201,7 +204,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn figures(&mut self) -> Result<Vec<(Name, u64)>, WireError> {
         let length = self.map()?;
-        let mut figures = Vec::with_capacity(length.min(self.0.len()));
+        let mut figures = Vec::with_capacity(length.min(self.0.len()).min(AHEAD));
         for _ in 0..length {
             figures.push((self.name()?, self.uint()?));
         }
@@ -232,7 +235,7 @@ impl<'a> Reader<'a> {
             }
             Marker::FixMap(_) | Marker::Map16 | Marker::Map32 => {
                 let pairs = self.map()?;
-                (0..pairs * 2).try_for_each(|_| self.skip_within(depth - 1))
+                (0..pairs.saturating_mul(2)).try_for_each(|_| self.skip_within(depth - 1))
             }
             _ => self.number().map(drop),
         }

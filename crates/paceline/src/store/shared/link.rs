@@ -26,6 +26,11 @@ pub trait Link: Send + Sync + 'static {
     /// Makes pushes of this channel arrive at `sink`. Idempotent; the link renews it after it reconnects.
     fn listen<'a>(&'a self, channel: &'a str, sink: PushSink) -> Doing<'a, ()>;
 
+    /// Has pushes of this channel go to `sink` no more. Where another sink took its place, nothing changes.
+    fn unlisten(&self, channel: &str, sink: &PushSink) {
+        let _ = (channel, sink);
+    }
+
     /// Returns the full name of a channel.
     fn channel(&self, ledger: &str, inbox: &str) -> String;
 
