@@ -35,12 +35,18 @@ impl App {
         &self,
         doing: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Problem> {
-        let mut stopping = self.stopping.subscribe();
         tokio::select! {
             biased;
             done = doing => done.map_err(Into::into),
-            _ = stopping.wait_for(|stopping| *stopping) => Err(stopped()),
+            () = self.stops() => Err(stopped()),
         }
+    }
+
+    /// Waits until the server stops.
+    pub(crate) async fn stops(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender lives as long as the app does.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
     /// Returns whether the server is stopping.

@@ -28,6 +28,7 @@ fn described() -> (Router<Arc<App>>, OpenApi) {
         .routes(routes!(permits::settle))
         .routes(routes!(permits::give_back))
         .routes(routes!(permits::renew))
+        .routes(routes!(permits::amend))
         .routes(routes!(permits::record))
         .routes(routes!(looks::explain))
         .routes(routes!(resources::list))

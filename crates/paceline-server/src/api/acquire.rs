@@ -20,7 +20,7 @@ use crate::clock;
 use crate::doors::Door;
 use crate::extract::{Asked, Json, Named, text};
 use crate::kind::Kind;
-use crate::plain::{LimiterExt, Plain, PlainAsk, PlainEnd, ResourceExt};
+use paceline::plain::{Plain, PlainAsk, PlainEnd};
 use crate::problem::Problem;
 
 static IDEMPOTENCY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -56,16 +56,17 @@ pub(crate) async fn acquire(
         let session = caller.session(idempotency.as_deref())?;
         let demand = body.demand()?;
         let ask = ask(&app, &body)?;
+        let until = ask.timeout.map(|timeout| clock::written(clock::unix_ms() + millis(timeout)));
         let _waiting = OpenWait::begin(&app, (!body.at_once).then(|| caller.wait(&app)).transpose()?);
-        let stood = app.unless_stopped(door.resource.plain(session, &demand, &ask)).await?;
-        Ok((stood, ask.lease))
+        let stood = app.unless_stopped(door.resource.plain(session, demand, &ask)).await?;
+        Ok((stood, Terms { lease: ask.lease, until }))
     };
     let mut response = match asked.await {
-        Ok((stood, lease)) => {
+        Ok((stood, terms)) => {
             if let Plain::Granted { waited, .. } = &stood {
                 door.meters.granted(*waited);
             }
-            standing(&app, &stood, lease)
+            standing(&app, &stood, &terms)
         }
         Err(problem) => refused(&app, Some(&door), problem),
     };
@@ -93,14 +94,15 @@ pub(crate) async fn poll(
 ) -> Response {
     let polled = async {
         let ticket = permit_id(&ticket)?;
+        let timeout = query.timeout(clock::unix_ms())?;
         let (poll, lease) = (query.wait()?, query.lease()?);
-        let ask = PlainAsk { poll, lease, patience: app.patience, ..PlainAsk::default() };
+        let ask = PlainAsk { poll, lease, timeout, patience: app.patience, ..PlainAsk::default() };
         let _waiting = OpenWait::begin(&app, Some(caller.wait(&app)?));
         let stood = app.unless_stopped(app.limiter.plain_poll(&ticket, &ask)).await?;
-        Ok((stood, lease))
+        Ok((stood, Terms { lease, until: query.until.clone() }))
     };
     match polled.await {
-        Ok((stood, lease)) => standing(&app, &stood, lease),
+        Ok((stood, terms)) => standing(&app, &stood, &terms),
         Err(problem) => refused(&app, None, problem),
     }
 }
@@ -136,11 +138,11 @@ pub(crate) async fn poll_again(
 )]
 pub(crate) async fn cancel(
     State(app): State<Arc<App>>,
-    Acquires(_): Acquires,
+    _: Acquires,
     Named(ticket): Named,
 ) -> Result<Written<SettledView>, Problem> {
     let ticket = permit_id(&ticket)?;
-    let settled = app.limiter.plain_end(&ticket, PlainEnd::Cancel).await?;
+    let settled = app.limiter.plain_end(&ticket, PlainEnd::GiveBack).await?;
     Ok(Written(SettledView::from(&settled)))
 }
 
@@ -181,22 +183,30 @@ fn ask(app: &App, body: &AcquireBody) -> Result<PlainAsk, Problem> {
     })
 }
 
-fn standing(app: &App, stood: &Plain, lease: Duration) -> Response {
+/// What a ticket was asked for with, which its polls say again.
+struct Terms {
+    lease: Duration,
+    until: Option<String>,
+}
+
+fn standing(app: &App, stood: &Plain, terms: &Terms) -> Response {
+    let lease = terms.lease.as_secs_f64();
     match stood {
         Plain::Granted { permit, waited } => {
             let view = GrantedView {
                 status: "granted",
                 permit: permit.to_string(),
                 waited_seconds: waited.as_secs_f64(),
-                lease_seconds: lease.as_secs_f64(),
+                lease_seconds: lease,
             };
             Written(view).into_response()
         }
         Plain::Waiting { ticket, ahead, expected } => {
             let ticket = ticket.to_string();
+            let until = terms.until.as_ref().map_or_else(String::new, |until| format!("&until={until}"));
             let view = WaitingView {
                 status: "waiting",
-                poll: format!("/v1/tickets/{}?lease_seconds={}", in_path(&ticket), lease.as_secs_f64()),
+                poll: format!("/v1/tickets/{}?lease_seconds={lease}{until}", in_path(&ticket)),
                 ticket,
                 ahead: *ahead,
                 expected_wait_seconds: expected.map(|expected| expected.as_secs_f64()),
@@ -215,6 +225,10 @@ fn refused(app: &App, door: Option<&Arc<Door>>, problem: Problem) -> Response {
         door.meters.refused(problem.kind());
     }
     problem.into_response()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Writes a text as one part of an address.

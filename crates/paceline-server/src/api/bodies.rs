@@ -8,6 +8,7 @@ use paceline::{Demand, Usage};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::clock;
 use crate::problem::Problem;
 
 /// The longest duration that can be asked for, in seconds: ten years.
@@ -70,6 +71,8 @@ pub(crate) struct PollQuery {
     wait_seconds: Option<f64>,
     /// How long the permit lives that nobody settles or renews; 900 unless said otherwise.
     lease_seconds: Option<f64>,
+    /// When the time-out passes, by RFC 3339; `poll` of the answer before says it.
+    until: Option<String>,
 }
 
 /// What a call used. What is not said was used as reserved.
@@ -227,6 +230,14 @@ impl AcquireBody {
 }
 
 impl PollQuery {
+    /// Returns what is left of the time-out at this time, in milliseconds since the Unix epoch.
+    pub(crate) fn timeout(&self, now_ms: u64) -> Result<Option<Duration>, Problem> {
+        let Some(until) = &self.until else { return Ok(None) };
+        let wrong = || Problem::field("until", format!("{until} is no time by RFC 3339"));
+        let until_ms = clock::read(until).ok_or_else(wrong)?;
+        Ok(Some(Duration::from_millis(until_ms.saturating_sub(now_ms))))
+    }
+
     /// Returns how long the request waits.
     pub(crate) fn wait(&self) -> Result<Duration, Problem> {
         poll(self.wait_seconds)

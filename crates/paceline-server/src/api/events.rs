@@ -39,7 +39,7 @@ pub(crate) async fn follow(
     let known = text(&headers, &LAST_EVENT_ID, 100)?;
     let last = app.feed.last();
     let after = known.map_or_else(|| *last.borrow(), |id| app.feed.after(&id));
-    let reader = Reader { stopping: app.stopping.subscribe(), app, caller, last, after, ready: VecDeque::new() };
+    let reader = Reader { app, caller, last, after, ready: VecDeque::new() };
     Ok(Sse::new(events(reader)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
@@ -47,7 +47,6 @@ struct Reader {
     app: Arc<App>,
     caller: Caller,
     last: watch::Receiver<u64>,
-    stopping: watch::Receiver<bool>,
     after: u64,
     ready: VecDeque<Event>,
 }
@@ -62,7 +61,7 @@ fn events(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
             if !reader.gather() {
                 tokio::select! {
                     changed = reader.last.changed() => changed.ok()?,
-                    _ = reader.stopping.wait_for(|stopping| *stopping) => return None,
+                    () = reader.app.stops() => return None,
                 }
             }
         }

@@ -10,13 +10,13 @@ use paceline::{PermitId, Settled};
 
 use super::acquire::permit_id;
 use super::answers::{Ending, Looking, Ordering};
-use super::bodies::{RecordBody, RenewBody, UsageBody};
+use super::bodies::{AmendBody, RecordBody, RenewBody, UsageBody};
 use super::views::{PermitBody, SettledView};
 use crate::access::{Acquires, Reads};
 use crate::app::App;
 use crate::extract::{Json, MaybeJson, Named};
 use crate::meters::Moved;
-use crate::plain::{LimiterExt, PlainEnd};
+use paceline::plain::PlainEnd;
 use crate::problem::Problem;
 
 /// Settles a permit
@@ -30,7 +30,7 @@ use crate::problem::Problem;
 )]
 pub(crate) async fn settle(
     State(app): State<Arc<App>>,
-    Acquires(_): Acquires,
+    _: Acquires,
     Named(permit): Named,
     MaybeJson(body): MaybeJson<UsageBody>,
 ) -> Result<Written<SettledView>, Problem> {
@@ -48,7 +48,7 @@ pub(crate) async fn settle(
 )]
 pub(crate) async fn give_back(
     State(app): State<Arc<App>>,
-    Acquires(_): Acquires,
+    _: Acquires,
     Named(permit): Named,
 ) -> Result<Written<SettledView>, Problem> {
     end(&app, &permit, PlainEnd::GiveBack).await
@@ -64,13 +64,32 @@ pub(crate) async fn give_back(
 )]
 pub(crate) async fn renew(
     State(app): State<Arc<App>>,
-    Acquires(_): Acquires,
+    _: Acquires,
     Named(permit): Named,
     MaybeJson(body): MaybeJson<RenewBody>,
 ) -> Result<StatusCode, Problem> {
     let (permit, lease) = (permit_id(&permit)?, body.lease()?);
     app.limiter.plain_renew(&permit, lease).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Amends a permit
+///
+/// Lowers or raises what it reserves; what is not said stays. It never waits: what is raised is charged at once.
+#[utoipa::path(
+    post, path = "/v1/permits/{permit}/amend", tag = "permits", request_body = AmendBody,
+    params(("permit" = String, Path, description = "The permit")),
+    responses((status = 200, description = "Amended.", body = SettledView), Ending)
+)]
+pub(crate) async fn amend(
+    State(app): State<Arc<App>>,
+    _: Acquires,
+    Named(permit): Named,
+    Json(body): Json<AmendBody>,
+) -> Result<Written<SettledView>, Problem> {
+    let (permit, demand) = (permit_id(&permit)?, body.demand()?);
+    let settled = app.limiter.plain_amend(&permit, demand).await?;
+    Ok(Written(SettledView::from(&settled)))
 }
 
 /// Lists the permits that are out
