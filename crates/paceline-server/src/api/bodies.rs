@@ -72,7 +72,7 @@ pub(crate) struct PollQuery {
     /// How long the permit lives that nobody settles or renews; 900 unless said otherwise.
     lease_seconds: Option<f64>,
     /// When the time-out passes, by RFC 3339; `poll` of the answer before says it.
-    until: Option<String>,
+    pub(crate) until: Option<String>,
 }
 
 /// What a call used. What is not said was used as reserved.

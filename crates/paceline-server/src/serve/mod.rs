@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use paceline::host::{Host, HostOptions};
+use paceline::link::Link;
 use paceline::{Limiter, Mode};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -40,6 +42,7 @@ pub struct Server {
     address: Option<SocketAddr>,
     socket: Option<Socket>,
     tls: Option<Arc<Tls>>,
+    host: Option<Arc<Host>>,
     settings: Settings,
     /// Keeps others off the state directory.
     _lock: Option<File>,
@@ -66,7 +69,7 @@ impl Server {
         check_bind(&settings, &access, keys.as_deref())?;
         let tls = settings.tls.clone().map(|files| Tls::open(files).map(Arc::new));
         let tls = tls.transpose().map_err(StartError::io("TLS"))?;
-        let limiter = limiter(&settings)?;
+        let (limiter, host) = limiter(&settings)?;
         let audit = state.as_ref().map(|state| state.join("audit.jsonl"));
         let audit = Audit::open(audit.as_deref()).map_err(StartError::io("audit log"))?;
         let catalog = catalog(&limiter, &settings)?;
@@ -83,7 +86,7 @@ impl Server {
             read_timeout: settings.read_timeout,
             openapi: router::openapi().into(),
         });
-        let mut server = Self { app, tcp: None, address: None, socket: None, tls, settings, _lock: lock };
+        let mut server = Self { app, tcp: None, address: None, socket: None, tls, host, settings, _lock: lock };
         server.listen().await?;
         Ok(server)
     }
@@ -177,7 +180,7 @@ impl Server {
 
     /// Serves until it is stopped: open requests end, those that wait are told to ask again, and state is written.
     pub async fn run(self) {
-        let Self { app, tcp, socket, tls, settings, _lock, .. } = self;
+        let Self { app, tcp, socket, tls, host, settings, _lock, .. } = self;
         let desk = Desk {
             app: Arc::clone(&app),
             router: router::router(Arc::clone(&app)),
@@ -211,6 +214,9 @@ impl Server {
         looks.abort();
         follow.abort();
         app.limiter.close();
+        if let Some(host) = host {
+            host.close();
+        }
         log::info!("stopped");
     }
 
@@ -288,12 +294,17 @@ fn check_bind(settings: &Settings, access: &Access, keys: Option<&Path>) -> Resu
     )))
 }
 
-fn limiter(settings: &Settings) -> Result<Limiter, StartError> {
+/// Opens the store, and the ledgers where they are the server's own.
+fn limiter(settings: &Settings) -> Result<(Limiter, Option<Arc<Host>>), StartError> {
     let builder = Limiter::builder().name("server").mode(Mode::from_env()?);
-    Ok(match &settings.backing {
-        Backing::Store { url, prefix, .. } => builder.store(url).key_prefix(prefix).build()?,
-        Backing::Memory | Backing::Disk(_) => builder.private().build()?,
-    })
+    let host = match &settings.backing {
+        Backing::Store { url, prefix, .. } => {
+            return Ok((builder.store(url).key_prefix(prefix).build()?, None));
+        }
+        Backing::Memory | Backing::Disk(_) => Host::new(HostOptions::default()),
+    };
+    let link: Arc<dyn Link> = Arc::clone(&host) as Arc<dyn Link>;
+    Ok((builder.link(link).build()?, Some(host)))
 }
 
 fn catalog(limiter: &Limiter, settings: &Settings) -> Result<Catalog, StartError> {
