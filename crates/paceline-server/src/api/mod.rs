@@ -1,0 +1,12 @@
+//! The API, a file a subject.
+
+pub(crate) mod acquire;
+pub(crate) mod answers;
+pub(crate) mod bodies;
+pub(crate) mod events;
+pub(crate) mod keys;
+pub(crate) mod looks;
+pub(crate) mod pages;
+pub(crate) mod permits;
+pub(crate) mod resources;
+pub(crate) mod views;
