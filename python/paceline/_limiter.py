@@ -18,12 +18,14 @@ class Limiter(_native.Limiter):
     """Keeps callers inside the limits of a configuration; from any thread and any event loop.
 
     ``Limiter("openai/gpt-4o", rpm=500, tpm=30_000)`` knows one resource; ``Limiter(config="limits.yaml")`` knows those of a
-    file, which it watches for changes; ``Limiter()`` reads the file that ``PACELINE_CONFIG`` names.
+    file, which it watches for changes; ``Limiter()`` reads the file that ``PACELINE_CONFIG`` names;
+    ``Limiter(store="http://127.0.0.1:7411")`` knows the resources of that server.
 
     :param resource: the name of the only resource; its provider is the part before the slash.
     :param config: a path, a mapping, or a YAML text.
-    :param store: where the limits live: ``memory://`` (this process, the default, or ``PACELINE_STORE``), ``redis://…``; or a
-        client of the ``redis`` package, whose connection settings are taken over.
+    :param store: where the limits live: ``memory://`` (this process, the default, or ``PACELINE_STORE``), ``local://NAME`` (the
+        processes of this user on this host), ``redis://…``, ``http://…`` or ``unix:…`` (a ``paceline serve``); or a client of the
+        ``redis`` package, whose connection settings are taken over.
     :param private: keeps everything to this limiter, in memory, shared with nobody.
     :param lease: how many seconds a permit lives that nobody ends; one whose block is open lives on.
     :param store_timeout: how many seconds a call waits for a shared store that cannot be reached.
@@ -64,8 +66,8 @@ class Limiter(_native.Limiter):
     ) -> Limiter:
         return super().__new__(
             cls,
-            **_source(resource, config, limits),
-            store=_store(store),
+            **_source(resource, config, limits, store := _store(store)),
+            store=store,
             private=private,
             lease=lease,
             store_timeout=store_timeout,
@@ -154,7 +156,11 @@ def _end(permit: _native.Permit, answer: Any, settle: bool) -> None:
         permit.settle(answer) if settle and not plain else permit.settle()
 
 
-def _source(resource: str | None, config: Any, limits: dict[str, Any]) -> dict[str, Any]:
+# The stores that tell a limiter without a configuration of their resources.
+_SERVERS = ("http:", "https:", "unix:")
+
+
+def _source(resource: str | None, config: Any, limits: dict[str, Any], store: str | None) -> dict[str, Any]:
     """Returns where the configuration comes from, as the native part takes it."""
     if resource is not None:
         if config is not None:
@@ -164,6 +170,8 @@ def _source(resource: str | None, config: Any, limits: dict[str, Any]) -> dict[s
         raise ConfigError(f"{', '.join(limits)}: name the resource that has these limits first, as in Limiter(\"openai/gpt-4o\", …)")
     if config is None:
         config = os.environ.get("PACELINE_CONFIG")
+        if not config and store is not None and store.startswith(_SERVERS):
+            return {}
         if not config:
             raise ConfigError(
                 'no limits: name a resource, as in Limiter("openai/gpt-4o", rpm=500), give config=, or set PACELINE_CONFIG'
