@@ -5,6 +5,8 @@ mod batch;
 mod configuration;
 mod out;
 mod outcome;
+#[cfg(feature = "host")]
+mod outline;
 mod reader;
 mod refusal;
 mod reply;
@@ -21,6 +23,8 @@ pub use configuration::{components, digest};
 pub(crate) use out::Out;
 pub use out::write_value;
 pub use outcome::{Answer, Explained, LaneRow, LimitRow, PermitRow, ResourceRow, Value, View, read_value};
+#[cfg(feature = "host")]
+pub(crate) use outline::{Sketch, read_key, read_sketch, write_key, write_sketch};
 pub use reader::WireError;
 pub use reply::{Decided, Entry, Push, Reply, Status, read_push, read_reply};
 #[cfg(feature = "host")]
