@@ -192,9 +192,9 @@ impl Ledger {
             limit.bring(self.now);
             let share = owed.shares.get(&draw.limit).copied().unwrap_or(0);
             let told = owed.reported.entry(draw.limit).or_default();
-            let before = (*told - share).max(0);
+            let before = told.saturating_sub(share).max(0);
             *told = told.saturating_add(signed(amounts.amount(limit.metric)));
-            limit.charge(self.now, (*told - share).max(0) - before);
+            limit.charge(self.now, told.saturating_sub(share).max(0) - before);
         }
         Outcome::Done
     }
@@ -257,6 +257,11 @@ impl Owed {
             }
             _ => {}
         }
+    }
+
+    /// Takes whatever is reported of these limits for known.
+    pub(crate) fn cover(&mut self, limits: Vec<u32>) {
+        self.shares = limits.into_iter().map(|number| (number, i64::MAX)).collect();
     }
 
     /// Takes so much of what is taken of a concurrency limit for a permit that it was taken for.
@@ -343,6 +348,9 @@ mod tests {
         assert_eq!(ledger.apply(1_004_000, Command::Acquire(ask)), Outcome::Queued { ahead: 0 });
         ledger.apply(1_010_000, Command::Touch { session, time_out: Some(10_000) });
         assert_eq!(left(&mut ledger, 1_010_000), 59, "all that nobody restored, less the one that waited");
+        ledger.apply(1_010_000, Command::Recovered { session });
+        assert_eq!(ledger.permits().count(), 2, "it was restored");
+        ledger.readmit(session);
         ledger.apply(1_010_000, Command::Recovered { session });
         let settled = ledger.apply(1_010_000, Command::Settle { permit, usage: Usage::Nothing });
         assert_eq!(settled, Outcome::Over, "its report says that it has no permit");

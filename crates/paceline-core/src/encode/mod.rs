@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::ledger::{Ledger, Spot};
 use crate::meter::Terms;
-use wire::{Code, Reader};
+pub(crate) use wire::{Code, Reader};
 
 const MAGIC: &[u8; 4] = b"PLdg";
 const VERSION: u64 = 1;

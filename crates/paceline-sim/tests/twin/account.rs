@@ -4,7 +4,7 @@ use paceline::wire::{Answer, Ask, Decided, Reply};
 use paceline_core::{Algorithm, Boundaries, LimitSpec, Name, ResourceSpec};
 
 use super::client::{Client, left, only};
-use super::server::Embedded;
+use super::sessions::Sessions;
 
 pub const MINUTE: u64 = 60_000;
 pub const DAY: u64 = 86_400_000;
@@ -49,7 +49,7 @@ impl Config {
     }
 }
 
-pub fn open(server: &mut Embedded, id: u128, now: u64) -> Client {
+pub fn open(server: &mut dyn Sessions, id: u128, now: u64) -> Client {
     let mut client = Client::new(id);
     let reply = client.say(server, now, &[Config::new(limits(), "d1", 0).ask()]);
     assert_eq!(*only(&reply), Answer::Configured { applied: true, differs: vec![] });
@@ -64,6 +64,6 @@ pub fn granted(reply: &Reply) -> Vec<u64> {
     numbers.collect()
 }
 
-pub fn left_of(server: &mut Embedded, name: &str, now: u64) -> i64 {
+pub fn left_of(server: &mut dyn Sessions, name: &str, now: u64) -> i64 {
     left(server, now).into_iter().find(|(limit, _)| &**limit == name).unwrap().1
 }

@@ -3,8 +3,7 @@
 use paceline::wire::{self, Answer, Ask, Header, Push, Reply, Status};
 use paceline_core::{Name, SessionId};
 
-use super::Server;
-use super::server::Embedded;
+use super::sessions::Sessions;
 
 /// A session, and what it remembers.
 #[derive(Clone)]
@@ -17,7 +16,8 @@ pub struct Client {
     pub promised: u64,
     pub run_id: String,
     pub on_lost: &'static str,
-    inbox: String,
+    pub time_out: u64,
+    pub inbox: String,
 }
 
 pub const TIME_OUT: u64 = 10_000;
@@ -33,6 +33,7 @@ impl Client {
             promised: 0,
             run_id: "run".into(),
             on_lost: "elapsed",
+            time_out: TIME_OUT,
             inbox: format!("inbox{id}"),
         }
     }
@@ -45,7 +46,7 @@ impl Client {
             epoch: &self.epoch,
             seq: self.seq,
             promised: self.promised,
-            time_out: TIME_OUT,
+            time_out: self.time_out,
             inbox: &self.inbox,
             sharded: false,
             run_id: &self.run_id,
@@ -57,7 +58,7 @@ impl Client {
     }
 
     /// Sends the next batch and remembers the answer, if it is one.
-    pub fn say(&mut self, server: &mut Embedded, now: u64, asks: &[Ask<'_>]) -> Reply {
+    pub fn say(&mut self, server: &mut dyn Sessions, now: u64, asks: &[Ask<'_>]) -> Reply {
         self.n += 1;
         let reply = wire::read_reply(&server.eval(&self.batch(now, asks))).unwrap();
         if reply.status == Status::Ok {
@@ -114,7 +115,7 @@ pub fn only(reply: &Reply) -> &Answer {
 }
 
 /// What is left of each limit, asked by nobody.
-pub fn left(server: &mut Embedded, now: u64) -> Vec<(Name, i64)> {
+pub fn left(server: &mut dyn Sessions, now: u64) -> Vec<(Name, i64)> {
     let header = Header { fresh: "ff", on_lost: "elapsed", now: Some(now), ..Header::default() };
     let reply = wire::read_reply(&server.eval(&wire::write_batch(&header, &[Ask::View]))).unwrap();
     match &reply.outcomes[..] {

@@ -24,6 +24,7 @@ pub mod compare;
 pub mod msgpack;
 pub mod served;
 pub mod server;
+pub mod sessions;
 
 use std::collections::BTreeSet;
 
@@ -48,7 +49,7 @@ pub struct Twin<S> {
     due: Option<Millis>,
 }
 
-type Named<'a> = Vec<(&'a str, u64)>;
+pub type Named<'a> = Vec<(&'a str, u64)>;
 
 impl<S: Server> Twin<S> {
     pub fn on(server: S) -> Self {
@@ -135,7 +136,7 @@ impl<S: Server> Twin<S> {
 }
 
 /// The whole state of a ledger as text.
-pub fn dump<S: Server>(server: &mut S) -> String {
+pub fn dump<S: Server + ?Sized>(server: &mut S) -> String {
     let header = Header { fresh: "0123456789abcdef", on_lost: "elapsed", now: Some(0), ..Header::default() };
     let reply = wire::read_reply(&server.eval(&wire::write_batch(&header, &[Asked::Dump]))).unwrap();
     match &reply.outcomes[..] {
@@ -149,7 +150,7 @@ pub fn dump<S: Server>(server: &mut S) -> String {
 }
 
 /// What a client refuses itself: a configuration that no ledger could have.
-fn rehearse(configuration: &Configuration) -> Option<paceline_core::SpecError> {
+pub fn rehearse(configuration: &Configuration) -> Option<paceline_core::SpecError> {
     let mut rehearsed = configuration.clone();
     let members: BTreeSet<_> = configuration
         .limits
@@ -165,7 +166,7 @@ fn rehearse(configuration: &Configuration) -> Option<paceline_core::SpecError> {
     }
 }
 
-fn amounts(ask: &Ask) -> Named<'_> {
+pub fn amounts(ask: &Ask) -> Named<'_> {
     let wants: Option<&Wants> = match ask {
         Ask::Acquire(want) => Some(&want.demand),
         Ask::Settle { usage, .. } => usage.as_ref(),
@@ -176,7 +177,7 @@ fn amounts(ask: &Ask) -> Named<'_> {
     wants.into_iter().flatten().map(|(name, amount)| (name.as_str(), (*amount).min(MAX_AMOUNT))).collect()
 }
 
-fn wired<'a>(ask: &'a Ask, amounts: &'a Named<'a>) -> Asked<'a> {
+pub fn wired<'a>(ask: &'a Ask, amounts: &'a Named<'a>) -> Asked<'a> {
     let on = |on: &'a On| match on {
         On::Resource(name) => wire::On::Resource(name),
         On::Limit(name) => wire::On::Limit(name),

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use paceline_core::{Decision, Ledger, Millis, NEVER, Name, OnLost, SessionId, Verdict};
 
 use super::configure::InForce;
+use super::marks::Marks;
 use super::seat::Seat;
-use crate::wire::{Asked, Batch, Head, Out, Written, write_push, write_reply};
+use crate::wire::{Asked, Batch, Head, Header, Out, Written, write_push, write_reply};
 
 const HOUR: Millis = 3_600_000;
 
@@ -14,6 +15,7 @@ const HOUR: Millis = 3_600_000;
 const FOR_EVER: u64 = 1 << 52;
 
 /// The state of one ledger.
+#[derive(Clone)]
 pub(super) struct Book {
     pub(super) ledger: Ledger,
     pub(super) epoch: String,
@@ -28,10 +30,13 @@ pub(super) struct Book {
     pub(super) keeper: Option<SessionId>,
     keeper_due: Millis,
     /// How long it must be kept when nobody uses it.
-    keep: Millis,
+    keep_for: Millis,
     pub(super) seats: HashMap<SessionId, Seat>,
     /// Whose configuration is in force, by resource.
     pub(super) in_force: BTreeMap<Name, InForce>,
+    pub(super) marks: Marks,
+    /// It was begun again from marks that cover all that was granted before this epoch.
+    is_covered: bool,
 }
 
 /// What came of a batch.
@@ -90,7 +95,7 @@ pub(super) fn serve(slot: &mut Option<Book>, batch: &Batch<'_>, now: Millis, is_
     match admitted {
         Admitted::Kept => alone(book.kept(batch)),
         Admitted::No(status) => {
-            let reply = book.refuse(status, now);
+            let reply = book.refuse(status, batch, now);
             if begun && status != "lost" {
                 *slot = None;
             }
@@ -106,7 +111,7 @@ pub(super) fn serve(slot: &mut Option<Book>, batch: &Batch<'_>, now: Millis, is_
 }
 
 /// The number of an epoch, 0 where it has none.
-fn epoch_number(epoch: &str) -> u64 {
+pub(super) fn epoch_number(epoch: &str) -> u64 {
     epoch.split_once('-').and_then(|(number, _)| number.parse().ok()).unwrap_or(0)
 }
 
@@ -135,10 +140,25 @@ impl Book {
             restored: None,
             keeper: None,
             keeper_due: 0,
-            keep: HOUR,
+            keep_for: HOUR,
             seats: HashMap::new(),
             in_force: BTreeMap::new(),
+            marks: Marks::begun(),
+            is_covered: false,
         }
+    }
+
+    /// Returns a ledger that goes on from what was kept of it.
+    pub(super) fn again(now: Millis, fresh: &str) -> Self {
+        let mut book =
+            Self::new(&Batch { header: Header { fresh, ..Header::default() }, commands: Vec::new() }, 0);
+        book.ledger.reach(now);
+        (book.restored, book.is_covered, book.marks.is_outline_new) = (Some(0), true, true);
+        book
+    }
+
+    pub(super) fn begin_epoch_after(&mut self, number: u64, fresh: &str) {
+        self.epoch = epoch_after(number, fresh);
     }
 
     /// Looks at what the session knows, and at what the ledger does: whether something was lost.
@@ -173,6 +193,9 @@ impl Book {
     fn lose(&mut self, batch: &Batch<'_>, restored: i64, after: u64) {
         self.epoch = epoch_after(after.max(epoch_number(&self.epoch)), batch.header.fresh);
         self.restored = Some(restored);
+        (self.is_covered, self.marks.is_epoch_new) = (false, true);
+        // What was assumed of the long limits is kept with their marks.
+        self.marks.is_outline_new = true;
         self.ledger.lose(restored < 0, batch.header.time_out);
     }
 
@@ -246,9 +269,14 @@ impl Book {
         }
     }
 
-    fn refuse(&self, status: &'static str, now: Millis) -> Vec<u8> {
+    fn refuse(&self, status: &'static str, batch: &Batch<'_>, now: Millis) -> Vec<u8> {
         let nothing = Written::default();
-        write_reply(&self.head(status, now, None), &nothing, &nothing, None)
+        let mut head = self.head(status, now, None);
+        if self.is_covered {
+            // Whatever this session was granted is counted.
+            head.restored = i64::try_from(batch.header.seq).unwrap_or(i64::MAX);
+        }
+        write_reply(&head, &nothing, &nothing, None)
     }
 
     fn look(&mut self, batch: &Batch<'_>, now: Millis) -> Vec<u8> {
@@ -389,14 +417,15 @@ impl Book {
 
     fn keep_alive(&mut self) {
         let left = self.kept_until.saturating_sub(self.ledger.wall());
-        if left <= self.keep / 2 && self.kept_until < FOR_EVER {
+        if left <= self.keep_for / 2 && self.kept_until < FOR_EVER {
             self.kept_until = self.ledger.wall().saturating_add(self.ledger.keep()).min(FOR_EVER);
         }
     }
 
     /// Takes note that the limits are others.
     pub(super) fn configured(&mut self) {
-        self.keep = self.ledger.keep();
+        self.keep_for = self.ledger.keep();
+        self.marks.is_outline_new = true;
     }
 
     fn addressed(&self, pushes: BTreeMap<SessionId, Push>) -> Vec<(String, Vec<u8>)> {

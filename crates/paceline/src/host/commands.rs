@@ -37,10 +37,11 @@ impl Book {
             _ => None,
         };
         outcomes.one(|out| out.outcome(&outcome, why.as_ref(), &self.ledger));
-        if matches!((asked, &outcome), (Asked::Configure { .. }, Outcome::Done)) {
-            self.configured();
+        match (asked, &outcome) {
+            (Asked::Configure { .. }, Outcome::Done) => self.configured(),
+            (Asked::Pause { .. } | Asked::Resume { .. }, Outcome::Done) => self.marks.is_outline_new = true,
+            _ => self.note_opened(asked, &outcome),
         }
-        self.note_opened(asked, &outcome);
     }
 
     /// What explains a refusal for want of room or time.

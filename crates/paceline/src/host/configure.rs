@@ -39,6 +39,7 @@ impl Book {
                         && let Some(in_force) = self.in_force.get_mut(resource)
                     {
                         in_force.revision = revision;
+                        self.marks.is_outline_new = true;
                     }
                 }
                 Some(in_force) => {

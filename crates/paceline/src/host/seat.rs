@@ -6,7 +6,7 @@ use paceline_core::Name;
 
 use crate::wire::Written;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Seat {
     /// The number of its last batch, and what was answered.
     pub(super) last: u64,

@@ -30,7 +30,7 @@ fn two_limiters_share_a_line() {
     let (_two, second) = open(&host);
     let permit = first.acquire(Demand::tokens(400)).wait().unwrap();
     let waiter = std::thread::spawn(move || {
-        second.acquire(Demand::tokens(700)).timeout(Duration::from_secs(20)).wait().unwrap()
+        second.acquire(Demand::tokens(500)).timeout(Duration::from_secs(20)).wait().unwrap()
     });
     permit.settle(Usage::tokens(100));
     let second = waiter.join().unwrap();

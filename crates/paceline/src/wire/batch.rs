@@ -332,7 +332,7 @@ impl<'a> Reader<'a> {
         Ok(Asked::Configure { configuration, revision, digests })
     }
 
-    fn limit_spec(&mut self) -> Result<LimitSpec, WireError> {
+    pub(super) fn limit_spec(&mut self) -> Result<LimitSpec, WireError> {
         let mut spec = LimitSpec::new("", "", 0, Algorithm::Concurrency);
         let (mut algorithm, mut instants) = ("", None);
         let (mut window, mut burst, mut slots, mut margin, mut period, mut phase) = (0, 0, 0, 0, 0, 0);
@@ -390,7 +390,7 @@ impl<'a> Reader<'a> {
         Ok(Member { resource, lanes })
     }
 
-    fn resource_spec(&mut self) -> Result<ResourceSpec, WireError> {
+    pub(super) fn resource_spec(&mut self) -> Result<ResourceSpec, WireError> {
         let mut spec = ResourceSpec::new("");
         for _ in 0..self.map()? {
             match self.text()? {

@@ -7,6 +7,8 @@ mod configuration;
 mod frames;
 mod out;
 mod outcome;
+#[cfg(feature = "host")]
+mod outline;
 mod reader;
 mod refusal;
 mod reply;
@@ -27,6 +29,8 @@ pub use frames::{Down, LARGEST, PROTOCOL, Up, read_down, read_up, write_down, wr
 pub(crate) use out::Out;
 pub use out::write_value;
 pub use outcome::{Answer, Explained, LaneRow, LimitRow, PermitRow, ResourceRow, Value, View, read_value};
+#[cfg(feature = "host")]
+pub(crate) use outline::{Sketch, read_key, read_sketch, write_key, write_sketch};
 pub use reader::WireError;
 pub use reply::{Decided, Entry, Push, Reply, Status, read_push, read_reply};
 #[cfg(feature = "remote")]
