@@ -6,6 +6,8 @@
 
 mod listening;
 mod serve;
+#[cfg(test)]
+mod tests;
 mod websocket;
 
 pub use serve::{Ended, Guard, Incoming, Outgoing, Service, Terms, serve_connection};

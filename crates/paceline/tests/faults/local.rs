@@ -31,16 +31,23 @@ impl Name {
     }
 }
 
-impl Drop for Name {
-    fn drop(&mut self) {
+impl Name {
+    /// Removes the files of these kinds; returns how many there were.
+    fn remove(&self, kinds: &[&str]) -> usize {
         let user = rustix::process::geteuid().as_raw();
         let named = std::env::var_os("XDG_RUNTIME_DIR").map(|path| PathBuf::from(path).join("paceline"));
         let folders = [format!("/run/user/{user}/paceline").into(), format!("/tmp/paceline-{user}").into()];
-        for folder in named.into_iter().chain(folders) {
-            for kind in ["sock", "lock"] {
-                let _ = std::fs::remove_file(folder.join(format!("{}.{kind}", self.0)));
-            }
-        }
+        let folders = named.into_iter().chain(folders);
+        let files = folders.flat_map(|folder: PathBuf| {
+            kinds.iter().map(move |kind| folder.join(format!("{}.{kind}", self.0)))
+        });
+        files.filter(|file| std::fs::remove_file(file).is_ok()).count()
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        self.remove(&["sock", "lock"]);
     }
 }
 
@@ -108,4 +115,42 @@ fn a_host_that_is_killed_is_followed_by_another() {
     measured(&format!("{rounds} hosts killed, until the next grant: the median"), gaps[gaps.len() / 2]);
     measured("the longest", gaps[gaps.len() - 1]);
     assert!(story.events("state_lost") >= kills.len() * 6, "the others were told");
+}
+
+/// Whatever tidies up folders of temporary files may take the lock and leave the socket.
+#[test]
+fn a_lock_that_is_removed_makes_no_second_host() {
+    let name = Name::new();
+    let mut crew = Crew::start(&Plan::slots(name.url(), 1), 1);
+    crew.granted(0, "held");
+    assert_eq!(name.remove(&["lock"]), 1);
+    let joined = crew.join(&crew.plan.url.clone());
+    crew.queued(joined, "waits");
+    assert_eq!(host(&crew), Some(0));
+    assert_eq!(crew.end(0, "held"), "settled");
+    crew.waits_for_grant(joined, "waits");
+    assert_eq!(crew.end(joined, "waits"), "settled");
+    crew.finish();
+}
+
+/// Who knew the host before is heard before who did not, also where that one is the next host.
+#[test]
+fn a_newcomer_that_takes_over_waits_for_those_who_hold() {
+    let name = Name::new();
+    let mut crew = Crew::start(&Plan::slots(name.url(), 1), 2);
+    crew.granted(0, "host");
+    assert_eq!(crew.end(0, "host"), "settled");
+    crew.granted(1, "held");
+    crew.freeze(1);
+    crew.kill(0);
+    let joined = crew.join(&crew.plan.url.clone());
+    crew.tell(joined, "ask new a 1 20000");
+    until("the newcomer hosts", || (host(&crew) == Some(joined)).then_some(()));
+    crew.thaw(1);
+    crew.hear(1, " state_lost");
+    assert_eq!(crew.heard(joined, "grant new "), 0, "the slot is held");
+    assert_eq!(crew.end(1, "held"), "settled");
+    crew.waits_for_grant(joined, "new");
+    assert_eq!(crew.end(joined, "new"), "settled");
+    crew.finish();
 }

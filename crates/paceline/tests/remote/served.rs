@@ -2,10 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use futures_util::{SinkExt, StreamExt};
 use paceline::host::{Host, HostOptions};
-use paceline::remote::Terms;
+use paceline::remote::{PROTOCOL, Terms};
+use paceline::wire::{Up, write_up};
 use paceline::{Demand, Error, Event, GrantedVia, Limiter, Usage};
 use paceline_testkit::{RedisServer, until};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::server::{GPT, Server, open, secs};
 
@@ -59,8 +62,7 @@ fn many_callers_share_one_connection() {
 fn a_server_before_redis_forwards_sessions_as_they_are() {
     let redis = RedisServer::start();
     let behind = Limiter::builder().store(redis.url()).key_prefix("own:");
-    let server =
-        Server::of(paceline::remote::link_to(redis.url().as_str(), "own:").unwrap(), Terms::default());
+    let server = Server::of(paceline::remote::link_to(&redis.url(), "own:").unwrap(), Terms::default());
     let behind =
         behind.limits(crate::server::limits(1), [paceline::core::ResourceSpec::new(GPT)]).build().unwrap();
     let (_front, front) = open(&server.http(), 1);
@@ -119,4 +121,24 @@ fn what_the_guard_refuses_is_said_with_its_reason() {
     let asked = asked.lock().unwrap();
     assert!(asked.iter().any(|(_, batch)| *batch) && asked.iter().any(|(_, batch)| !*batch), "{asked:?}");
     assert!(asked.iter().all(|(ledger, _)| ledger == "default"));
+}
+
+/// What a connection listened to, a server that forwards to Redis does not listen to any longer.
+#[test]
+fn channels_of_redis_are_left_with_the_connection() {
+    let redis = RedisServer::start();
+    let server = Server::of(paceline::remote::link_to(&redis.url(), "own:").unwrap(), Terms::default());
+    let subscribed = || format!("{:?}", redis.cli(&["PUBSUB", "CHANNELS"]));
+    server.run(async {
+        let mut socket = server.raw().await;
+        for up in [
+            Up::Hello { protocol: PROTOCOL, library: "1", name: "raw" },
+            Up::Listen { id: 1, channel: "paceline:{openai}:to:00ff" },
+        ] {
+            socket.send(Message::binary(write_up(&up))).await.unwrap();
+            socket.next().await.unwrap().unwrap();
+        }
+        assert!(subscribed().contains("own:{openai}:to:00ff"), "{}", subscribed());
+    });
+    until("nobody subscribes", || (!subscribed().contains("openai")).then_some(()));
 }

@@ -14,9 +14,10 @@ use paceline_testkit::Certificates;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio_tungstenite::WebSocketStream;
 
 pub(crate) const GPT: &str = "gpt";
 
@@ -80,6 +81,13 @@ impl Server {
     /// Runs a client of a kind of its own.
     pub(crate) fn run(&self, client: impl Future<Output = ()>) {
         self.runtime.as_ref().unwrap().block_on(client);
+    }
+
+    /// A client of a kind of its own.
+    pub(crate) async fn raw(&self) -> WebSocketStream<TcpStream> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let request = format!("ws://127.0.0.1:{}/v1/session", self.port);
+        tokio_tungstenite::client_async(request, stream).await.unwrap().0
     }
 
     /// Ends all connections; new ones are taken up as before.

@@ -89,13 +89,6 @@ fn a_server_that_is_not_there_is_said_so() {
     assert!(matches!(error, Error::StoreUnavailable { .. }), "{error}");
 }
 
-/// A websocket whose other end is this test.
-async fn raw(server: &Server) -> tokio_tungstenite::WebSocketStream<tokio::net::TcpStream> {
-    let stream = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
-    let request = format!("ws://127.0.0.1:{}/v1/session", server.port);
-    tokio_tungstenite::client_async(request, stream).await.unwrap().0
-}
-
 fn hello(protocol: u64) -> Vec<u8> {
     write_up(&Up::Hello { protocol, library: "9.9.9", name: "raw" })
 }
@@ -104,7 +97,7 @@ fn hello(protocol: u64) -> Vec<u8> {
 fn a_client_of_another_protocol_is_refused_with_both_versions() {
     let server = Server::start();
     server.run(async {
-        let mut socket = raw(&server).await;
+        let mut socket = server.raw().await;
         socket.send(Message::binary(hello(PROTOCOL + 1))).await.unwrap();
         let Some(Ok(Message::Binary(bytes))) = socket.next().await else { panic!() };
         let Ok(Down::Refused { protocol, message }) = read_down(&bytes) else { panic!() };
@@ -156,7 +149,7 @@ fn frames_that_are_none_end_their_connection_alone() {
         ];
         for (what, messages) in garbage {
             let before = server.ended().len();
-            let mut socket = raw(&server).await;
+            let mut socket = server.raw().await;
             for message in messages {
                 // The server may have ended it before all was sent.
                 let _ = socket.send(message).await;
@@ -172,7 +165,7 @@ fn frames_that_are_none_end_their_connection_alone() {
 fn a_batch_or_a_channel_that_is_none_fails_alone() {
     let server = Server::start();
     server.run(async {
-        let mut socket = raw(&server).await;
+        let mut socket = server.raw().await;
         socket.send(Message::binary(hello(1))).await.unwrap();
         let _greeting = socket.next().await;
         let batch = paceline::wire::write_batch(
@@ -200,7 +193,7 @@ fn a_batch_or_a_channel_that_is_none_fails_alone() {
 fn a_client_that_does_not_read_is_held_back() {
     let server = Server::start();
     server.run(async {
-        let mut socket = raw(&server).await;
+        let mut socket = server.raw().await;
         socket.send(Message::binary(hello(1))).await.unwrap();
         let batch =
             paceline::wire::write_batch(&paceline::wire::Header::default(), &[paceline::wire::Ask::Status]);

@@ -253,3 +253,43 @@ impl Link for Heir {
         self.host.url()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Host, HostOptions};
+    use crate::wire::{Ask, Header, write_batch};
+
+    fn heir() -> Arc<Heir> {
+        Heir::of(Host::new(HostOptions::default()))
+    }
+
+    fn batch(epoch: &str) -> Vec<u8> {
+        write_batch(&Header { epoch, ..Header::default() }, &[Ask::Status])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_did_not_know_the_host_before_waits_for_those_who_did() {
+        let heir = heir();
+        let began = Instant::now();
+        let knew = async {
+            sleep(Duration::from_millis(100)).await;
+            heir.call("openai", batch("1-a")).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(heir.call("openai", batch("")), knew);
+        answer.unwrap();
+        assert_eq!(began.elapsed(), Duration::from_millis(100));
+        heir.call("openai", batch("")).await.unwrap();
+        assert_eq!(began.elapsed(), Duration::from_millis(100), "once is enough");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nobody_did_it_waits_for_a_moment() {
+        let heir = heir();
+        let began = Instant::now();
+        heir.call("openai", batch("")).await.unwrap();
+        assert!(began.elapsed() >= GRACE && began.elapsed() < GRACE * 2);
+        heir.call("another", batch("")).await.unwrap();
+        assert!(began.elapsed() < GRACE * 2, "the moment is over for all ledgers");
+    }
+}
