@@ -171,7 +171,7 @@ fn configurations_pauses_and_epochs_outlive_a_restart() {
     assert!(matches!(Host::open(&folder.file(), HostOptions::default()), Err(HostError::Busy { .. })));
     drop(host);
     let (host, clock) = open(&folder.file(), START + 1_000);
-    assert_eq!(host.ledgers(), ["l".into()]);
+    assert_eq!(host.ledgers(), [paceline_core::Name::from("l")]);
     let (seq, reply) = (client.seq, client.say(&host, &[]).unwrap());
     assert_eq!((reply.status, reply.restored), (Status::Lost, Some(i64::try_from(seq).unwrap())));
     assert!(reply.epoch.starts_with("2-"), "{}", reply.epoch);
