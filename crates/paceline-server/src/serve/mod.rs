@@ -62,8 +62,10 @@ impl Server {
         let lock = state.as_deref().map(own).transpose()?;
         let keys = settings.keys.clone().or_else(|| state.as_ref().map(|state| state.join("keys.json")));
         let open = settings.listen.is_none_or(|listen| listen.ip().is_loopback());
-        let bounds =
-            Bounds { requests_per_second: settings.requests_per_second.max(1), open_waits: settings.open_waits };
+        let bounds = Bounds {
+            requests_per_second: settings.requests_per_second.max(1),
+            open_waits: settings.open_waits,
+        };
         let access = Access::new(keys.clone().map(KeyFile::at), open, bounds);
         let access = access.map_err(|error| StartError::Settings(error.to_string()))?;
         check_bind(&settings, &access, keys.as_deref())?;
@@ -86,7 +88,8 @@ impl Server {
             read_timeout: settings.read_timeout,
             openapi: router::openapi().into(),
         });
-        let mut server = Self { app, tcp: None, address: None, socket: None, tls, host, settings, _lock: lock };
+        let mut server =
+            Self { app, tcp: None, address: None, socket: None, tls, host, settings, _lock: lock };
         server.listen().await?;
         Ok(server)
     }
@@ -120,15 +123,21 @@ impl Server {
         });
         let open = self.app.access.is_open();
         lines.push(if open {
-            "No key is needed: it listens on this machine alone (`paceline serve keys create` makes a key)".to_owned()
+            "No key is needed: it listens on this machine alone (`paceline serve keys create` makes a key)"
+                .to_owned()
         } else {
-            format!("A key is needed ({} there are): Authorization: Bearer pk_...", self.app.access.list().len())
+            format!(
+                "A key is needed ({} there are): Authorization: Bearer pk_...",
+                self.app.access.list().len()
+            )
         });
         let key = if open { "" } else { " -H \"Authorization: Bearer $PACELINE_API_KEY\"" };
         let ca = if self.tls.is_some() { " --cacert CA.pem" } else { "" };
         let (way, base) = match (url, socket) {
             (Some(url), _) => (String::new(), url),
-            (None, Some(socket)) => (format!(" --unix-socket {}", socket.display()), "http://localhost".to_owned()),
+            (None, Some(socket)) => {
+                (format!(" --unix-socket {}", socket.display()), "http://localhost".to_owned())
+            }
             (None, None) => (String::new(), String::new()),
         };
         match self.app.limiter.resources().first() {
@@ -269,7 +278,12 @@ fn look(app: &App, tls: Option<&Tls>, anyhow: bool) {
 fn own(state: &Path) -> Result<File, StartError> {
     let named = || state.display().to_string();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(StartError::io(named()))?;
-    let lock = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(state.join("server.lock"));
+    let lock = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(state.join("server.lock"));
     let lock = lock.map_err(StartError::io(named()))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -287,7 +301,10 @@ fn check_bind(settings: &Settings, access: &Access, keys: Option<&Path>) -> Resu
     }
     let make = match keys {
         Some(keys) => format!("make one by `paceline serve keys create NAME --keys {}`", keys.display()),
-        None => "name a file of keys by --keys, and make one by `paceline serve keys create NAME --keys FILE`".to_owned(),
+        None => {
+            "name a file of keys by --keys, and make one by `paceline serve keys create NAME --keys FILE`"
+                .to_owned()
+        }
     };
     Err(StartError::Settings(format!(
         "{listen} can be reached from other machines, and there is no key: {make}, or listen on 127.0.0.1"
