@@ -88,6 +88,16 @@ impl Builder {
     }
 
     /// Chooses the store by its URL; `memory://`, the store of this process, where nothing is said.
+    ///
+    /// | URL | who shares it |
+    /// |---|---|
+    /// | `memory://[NAME]` | this process |
+    /// | `local://NAME` | the processes of this user on this host (features `host` and `remote`) |
+    /// | `http://[key:SECRET@]HOST[:PORT]`, `https://…[?ca=FILE]`, `unix:PATH` | whoever asks that control plane (feature `remote`) |
+    /// | `redis://…`, `rediss://…` and those like them | whoever uses that server (feature `redis`) |
+    ///
+    /// A limiter without a configuration takes that of a control plane, and is not built where it cannot be reached
+    /// within the store's time-out.
     pub fn store(mut self, url: impl Into<String>) -> Self {
         self.url = Some(Url(url.into()));
         self
@@ -210,16 +220,28 @@ fn finish(store: Arc<Store>, outage: Outage, source: Source) -> Result<Limiter, 
 /// Returns the configuration that the store has for those who bring none.
 #[cfg(feature = "shared")]
 fn told(limiter: &Limiter) -> Result<Option<Config>, Error> {
+    use crate::link::LinkError;
+
     let asked = limiter.store().link().map(Arc::clone).filter(|link| link.configuration().is_some());
     let (Some(link), false) = (asked, limiter.mode() == Mode::Off) else { return Ok(None) };
     let (url, patience) = (link.url().to_owned(), limiter.store_timeout());
     let text = store::shared::io::there(async move {
-        let Some(doing) = link.configuration() else { return Ok(None) };
-        let unavailable = |reason| Error::StoreUnavailable { url: link.url().to_owned(), reason };
-        match tokio::time::timeout(patience, doing).await {
-            Ok(said) => said.map_err(|error| unavailable(error.reason().to_owned())),
-            Err(_) => Err(unavailable(format!("it did not answer within {patience:?}"))),
-        }
+        let mut reason = format!("it did not answer within {patience:?}");
+        let asked = async {
+            // The link says when it may be tried again.
+            while let Some(doing) = link.configuration() {
+                match doing.await {
+                    Err(LinkError::Retry(passing)) => reason = passing,
+                    said => return said,
+                }
+            }
+            Ok(None)
+        };
+        let said = match tokio::time::timeout(patience, asked).await {
+            Ok(said) => said.map_err(|error| error.reason().to_owned()),
+            Err(_) => Err(reason),
+        };
+        said.map_err(|reason| Error::StoreUnavailable { url: link.url().to_owned(), reason })
     });
     let text = text.wait()?;
     text.map(|text| Config::parse(&format!("the configuration of {url}"), &text))

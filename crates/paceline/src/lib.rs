@@ -28,6 +28,10 @@
 #[doc = include_str!("../../../docs/redis.md")]
 struct RedisPage;
 
+#[cfg(all(doctest, unix, feature = "host", feature = "remote"))]
+#[doc = include_str!("../../../docs/local.md")]
+struct LocalPage;
+
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

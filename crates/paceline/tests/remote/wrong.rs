@@ -8,7 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 use paceline::core::ResourceSpec;
 use paceline::wire::{Down, LARGEST, PROTOCOL, Up, read_down, write_down, write_up};
 use paceline::{Demand, Error, Limiter};
-use paceline_testkit::{Certificates, until};
+use paceline_testkit::{Certificates, Fault, FaultProxy, until};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::server::{GPT, Server, limits, open, secs};
@@ -86,7 +86,22 @@ fn a_server_that_is_not_there_is_said_so() {
     assert!(told_of("unix:/nowhere/paceline.sock").0.contains("no such socket"));
     let url = format!("http://localhost:{free}");
     let error = Limiter::builder().store(&url).store_timeout(secs(1)).build().unwrap_err();
-    assert!(matches!(error, Error::StoreUnavailable { .. }), "{error}");
+    assert!(
+        matches!(error, Error::StoreUnavailable { .. }) && error.to_string().contains("refused"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_limiter_without_a_configuration_waits_for_a_server_that_is_starting() {
+    let server = Server::start();
+    let proxy = FaultProxy::to(server.port);
+    proxy.set(Fault::Reset);
+    let url = format!("http://127.0.0.1:{}", proxy.port());
+    let builds = std::thread::spawn(move || Limiter::builder().store(url).store_timeout(secs(10)).build());
+    until("it was tried", || (proxy.connections() >= 2).then_some(()));
+    proxy.set(Fault::None);
+    assert!(builds.join().unwrap().unwrap().resources().is_empty());
 }
 
 fn hello(protocol: u64) -> Vec<u8> {
