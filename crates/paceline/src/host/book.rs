@@ -233,10 +233,9 @@ impl Book {
             last = 0;
         }
         match dead {
-            Some(true) => return Admitted::No("expired"),
-            None if n == 1 => return Admitted::Yes,
-            None => return Admitted::No("expired"),
             Some(false) => {}
+            None if n == 1 => return Admitted::Yes,
+            Some(true) | None => return Admitted::No("expired"),
         }
         if n == last && n > 0 {
             return Admitted::Kept;
