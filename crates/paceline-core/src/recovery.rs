@@ -60,6 +60,10 @@ pub(crate) struct Restored {
 impl Ledger {
     /// Lets time pass to a reading of the store's clock, and does nothing else.
     pub fn reach(&mut self, now: Millis) {
+        if now < self.now.wall {
+            // What was reached stays reached.
+            self.bring_all();
+        }
         self.now = self.reading(now);
         self.started = true;
         self.planned = false;

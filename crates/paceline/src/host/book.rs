@@ -88,13 +88,14 @@ pub(super) fn serve(slot: &mut Option<Book>, batch: &Batch<'_>, now: Millis, is_
     let begun = slot.is_none();
     let book = slot.get_or_insert_with(|| Book::new(batch, epoch_number(batch.header.epoch)));
     book.ledger.set_on_lost(on_lost(batch.header.on_lost));
-    let admitted = match book.notice_loss(batch, now, begun) {
-        Some(lost) => lost,
-        None => book.admit(batch, now),
-    };
-    match admitted {
+    let lost = book.notice_loss(batch, now, begun);
+    let is_new_run = is_told && lost.is_none();
+    match lost.unwrap_or_else(|| book.admit(batch, now)) {
         Admitted::Kept => alone(book.kept(batch)),
         Admitted::No(status) => {
+            if is_new_run && status == "lost" {
+                book.notice_run(batch, now);
+            }
             let reply = book.refuse(status, batch, now);
             if begun && status != "lost" {
                 *slot = None;
@@ -102,7 +103,7 @@ pub(super) fn serve(slot: &mut Option<Book>, batch: &Batch<'_>, now: Millis, is_
             alone(reply)
         }
         Admitted::Yes => {
-            if is_told {
+            if is_new_run {
                 book.notice_run(batch, now);
             }
             book.step(batch, now, is_told && batch.header.session.is_none())
@@ -232,10 +233,9 @@ impl Book {
             last = 0;
         }
         match dead {
-            Some(true) => return Admitted::No("expired"),
-            None if n == 1 => return Admitted::Yes,
-            None => return Admitted::No("expired"),
             Some(false) => {}
+            None if n == 1 => return Admitted::Yes,
+            Some(true) | None => return Admitted::No("expired"),
         }
         if n == last && n > 0 {
             return Admitted::Kept;
@@ -346,7 +346,8 @@ impl Book {
                 entries.one(|out| write_decision(out, k, &decision, wall));
             }
         }
-        let reply = write_reply(&self.head("ok", wall, Some(due)), &entries, outcomes, Some(&whose));
+        let head = Head { restored: -1, ..self.head("ok", wall, Some(due)) };
+        let reply = write_reply(&head, &entries, outcomes, Some(&whose));
         Served { reply, pushes: Vec::new() }
     }
 

@@ -8,6 +8,26 @@ use paceline_core::{
 use super::book::{Book, Told};
 use crate::wire::{Asked, On, Wanted, Written};
 
+/// Why something asked can be no command.
+enum Never {
+    /// It is of the caller's session, and nobody calls.
+    Expired,
+    /// It names what was never configured.
+    NoResource,
+    /// It only looks.
+    Look,
+}
+
+impl Never {
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Expired => Outcome::Expired,
+            Self::NoResource => Outcome::Refused(Refusal::NoResource),
+            Self::Look => Outcome::Done,
+        }
+    }
+}
+
 impl Book {
     /// Carries out one command and writes its outcome.
     pub(super) fn carry_out(
@@ -26,9 +46,9 @@ impl Book {
             return outcomes.one(|out| self.configure(configuration, *revision, digests, caller, told, out));
         }
         let outcome = self.command(asked, caller).map(|command| self.ledger.carry_out_next(command));
-        let outcome = outcome.unwrap_or_else(|outcome| {
+        let outcome = outcome.unwrap_or_else(|never| {
             self.ledger.walk_on();
-            outcome
+            never.outcome()
         });
         let why = match (asked, &outcome) {
             (Asked::Acquire { why: true, resource, lane, amounts, .. }, Outcome::Refused(refusal)) => {
@@ -76,19 +96,19 @@ impl Book {
         self.ledger.any_resource(name).unwrap_or(ResourceId::UNKNOWN)
     }
 
-    fn target(&self, on: On<'_>) -> Result<Target, Outcome> {
+    fn target(&self, on: On<'_>) -> Result<Target, Never> {
         let target = match on {
             On::Resource(name) => self.ledger.any_resource(name).map(Target::Resource),
             On::Limit(name) => self.ledger.any_limit(name).map(Target::Limit),
         };
-        target.ok_or(Outcome::Refused(Refusal::NoResource))
+        target.ok_or(Never::NoResource)
     }
 
     /// Returns the command, or what is answered where it can be none.
-    fn command(&mut self, asked: &Asked<'_>, caller: Option<SessionId>) -> Result<Command, Outcome> {
+    fn command(&mut self, asked: &Asked<'_>, caller: Option<SessionId>) -> Result<Command, Never> {
         let of = |session: Option<SessionId>, number: u64| {
-            let session = session.or(caller).ok_or(Outcome::Expired)?;
-            Ok::<_, Outcome>(TicketId { session, number })
+            let session = session.or(caller).ok_or(Never::Expired)?;
+            Ok::<_, Never>(TicketId { session, number })
         };
         let named = |lane: Option<&str>| lane.map(Name::from);
         Ok(match asked {
@@ -110,9 +130,7 @@ impl Book {
             Asked::Touch { session, time_out, .. } => {
                 Command::Touch { session: *session, time_out: *time_out }
             }
-            Asked::Close { session } => {
-                Command::Close { session: session.or(caller).ok_or(Outcome::Expired)? }
-            }
+            Asked::Close { session } => Command::Close { session: session.or(caller).ok_or(Never::Expired)? },
             Asked::Transfer { session, number, to, time_out } => {
                 Command::Transfer { permit: of(*session, *number)?, to: *to, time_out: *time_out }
             }
@@ -124,13 +142,13 @@ impl Book {
                 extra: self.amounts(extra),
                 age: *age,
             },
-            Asked::Recovered => Command::Recovered { session: caller.ok_or(Outcome::Expired)? },
+            Asked::Recovered => Command::Recovered { session: caller.ok_or(Never::Expired)? },
             other => self.other(other)?,
         })
     }
 
     /// The commands that concern no ticket.
-    fn other(&mut self, asked: &Asked<'_>) -> Result<Command, Outcome> {
+    fn other(&mut self, asked: &Asked<'_>) -> Result<Command, Never> {
         let named = |lane: Option<&str>| lane.map(Name::from);
         Ok(match asked {
             Asked::Record { resource, lane, amounts } => Command::Record {
@@ -144,7 +162,7 @@ impl Book {
                 amounts: self.amounts(amounts),
             },
             Asked::Observe { limit, remaining, amount } => {
-                let limit = self.ledger.any_limit(limit).ok_or(Outcome::Refused(Refusal::NoResource))?;
+                let limit = self.ledger.any_limit(limit).ok_or(Never::NoResource)?;
                 Command::Observe { limit, remaining: *remaining, amount: *amount }
             }
             Asked::Pause { on, lasting, refuse } => {
@@ -156,7 +174,7 @@ impl Book {
             }
             Asked::Configure { configuration, .. } => Command::Configure(configuration.clone()),
             // Looks, and what `command` knows.
-            _ => return Err(Outcome::Done),
+            _ => return Err(Never::Look),
         })
     }
 }

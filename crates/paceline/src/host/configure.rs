@@ -114,5 +114,7 @@ fn configured(out: &mut Out<'_>, applied: bool, others: &[&Name]) {
     out.text("configured");
     out.flag(applied);
     out.array(others.len());
-    others.iter().for_each(|name| out.text(name));
+    for name in others {
+        out.text(name);
+    }
 }

@@ -240,6 +240,8 @@ impl Desk {
             due.extend(queue.deferred.pop_front());
         }
         drop(queue);
-        due.into_iter().for_each(|(_, what)| what());
+        for (_, what) in due {
+            what();
+        }
     }
 }

@@ -27,7 +27,9 @@ impl Book {
             Asked::Permits { session, number, most } => {
                 let (mut rows, more) = self.permits(*session, *number, *most);
                 let later = self.later(now);
-                rows.iter_mut().for_each(|row| row.age += later);
+                for row in &mut rows {
+                    row.age += later;
+                }
                 out.permitted(&rows, more, &self.ledger);
             }
             Asked::Status => self.status(now, out),

@@ -67,7 +67,9 @@ pub(crate) fn read_sketch(bytes: &[u8]) -> Result<Sketch, WireError> {
 pub(crate) fn write_key(kind: &str, ledger: &str, limit: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(8 + ledger.len() + limit.len());
     let mut out = Out(&mut bytes);
-    [kind, ledger, limit].into_iter().for_each(|text| out.text(text));
+    for text in [kind, ledger, limit] {
+        out.text(text);
+    }
     bytes
 }
 

@@ -62,7 +62,9 @@ pub(crate) fn write_reply(
     out.int(head.restored);
     if let Some(whose) = whose {
         out.array(whose.len());
-        whose.iter().for_each(|session| out.session(Some(*session)));
+        for session in whose {
+            out.session(Some(*session));
+        }
     }
     bytes
 }
