@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs every check and every test. Needs a Rust toolchain (see rust-version in Cargo.toml), a C compiler for one
-# dependency, redis-server, which it installs where it may, and Python 3.10 or later; says what is missing. `./test.sh long`
+# dependency, redis-server, which it installs where it may, Python 3.10 or later, and Node.js 20 or later; says what is missing. `./test.sh long`
 # adds the long runs of the exam, and three minutes of faults at random; `./test.sh python` runs the tests of the Python
-# package alone.
+# package alone, `./test.sh clients` those of other languages.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -55,6 +55,23 @@ test_python() {
     "$frameworks/bin/python" -m pytest --quiet python/tests/reading python/tests/wrap python/tests/frameworks python/tests/examples
 }
 
+# Uses the control plane as strangers do, by what its description says.
+test_clients() {
+    say "the control plane's OpenAPI document"
+    command -v npm >/dev/null || missing "npm is not there: install Node.js 20 or later, for a TypeScript client is made of that document"
+    command -v curl >/dev/null || missing "curl is not there: install it"
+    local api=target/python/api
+    [ -x "$api/bin/python" ] || "$python" -m venv "$api"
+    "$api/bin/python" -m pip install --quiet --upgrade "pip>=25.1"
+    "$api/bin/python" -m pip install --quiet --group api
+    cargo build --workspace --all-features --locked --quiet --bin paceline
+    clients/check.sh "${CARGO_TARGET_DIR:-target}/debug/paceline" "$api/bin/python"
+}
+
+if [ "${1:-}" = clients ]; then
+    test_clients
+    exit
+fi
 if [ "${1:-}" = python ]; then
     test_python
     exit
@@ -89,5 +106,6 @@ else
 fi
 say "examples in the documentation"
 cargo test --workspace --all-features --locked --doc
+test_clients
 test_python
 say "everything passed"
