@@ -314,8 +314,8 @@ async def test_misuse() -> None:
     with pytest.raises(paceline.Impossible, match="20000 wanted of limit openai/tokens_per_minute"):
         async with ratequeue.acquire("openai", load=20_000):
             pass
-    with pytest.raises(paceline.ConfigError, match="^https://example.com names no store"):
-        ratequeue.acquire("openai", url="https://example.com")
+    with pytest.raises(paceline.ConfigError, match="^ftp://example.com names no store"):
+        ratequeue.acquire("openai", url="ftp://example.com")
     os.environ.pop("PACELINE_CONFIG")
     ratequeue.configure()
     with pytest.raises(paceline.ConfigError, match="set PACELINE_CONFIG"):

@@ -183,8 +183,8 @@ def test_options(make: Make, said: dict[str, Any], kind: type, message: str) -> 
 STORES = {
     "redis//x": "redis//x names no store: it has no scheme; memory:// is the store of this process",
     "memory:/": "memory:/ names no store: it has no scheme; memory:// is the store of this process",
-    "ftp://me:s3cret@host": "ftp://… names no store: its scheme is neither memory nor one of redis",
-    "http://me:s3cret@127.0.0.1:1": "http://… names no store: its scheme is neither memory nor one of redis",
+    "ftp://me:s3cret@host": "ftp://… names no store: its scheme is none of memory, local, http, https, unix, redis and those like redis",
+    "http://s3cret@127.0.0.1:1": "http://… names no store: in front of the '@' it has no ':'; a key is written http://key:SECRET@HOST",
     "redis://host:port": "redis://host:port names no store: a port is not a number from 1 to 65535; in a password write ':' as %3A, '/' as %2F",
     "redis://me:s3cret@h:99999": "redis://… names no store: a port is not a number from 1 to 65535; in a password write ':' as %3A, '/' as %2F",
 }
