@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use paceline::Limiter;
-use paceline::config::{Account, Config, ConfigError};
+use paceline::config::{Config, ConfigError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -89,18 +89,6 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// Returns how many resources the file and the API name.
-    pub(crate) fn count(&self) -> usize {
-        let inner = self.inner();
-        inner.of_file.len() + inner.managed.keys().filter(|name| !inner.of_file.contains(*name)).count()
-    }
-
-    /// Returns the configuration in force.
-    pub(crate) fn config(&self) -> Option<Config> {
-        let inner = self.inner();
-        inner.whole(&inner.managed).ok()
-    }
-
     /// Returns whose a resource is, and what was put where it is the API's.
     pub(crate) fn owner(&self, name: &str) -> (Owner, Option<Map<String, Value>>) {
         let inner = self.inner();
@@ -112,7 +100,12 @@ impl Catalog {
     }
 
     /// Puts a resource with these limits into force; returns whether it is another.
-    pub(crate) fn put(&self, limiter: &Limiter, name: &str, body: Map<String, Value>) -> Result<bool, Problem> {
+    pub(crate) fn put(
+        &self,
+        limiter: &Limiter,
+        name: &str,
+        body: Map<String, Value>,
+    ) -> Result<bool, Problem> {
         let mut inner = self.changeable(name)?;
         if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
             let said = format!("the name of a resource has 1 to {LONGEST_NAME} characters");
@@ -129,7 +122,12 @@ impl Catalog {
     }
 
     /// Changes a resource by a merge patch (RFC 7396).
-    pub(crate) fn patch(&self, limiter: &Limiter, name: &str, patch: Map<String, Value>) -> Result<(), Problem> {
+    pub(crate) fn patch(
+        &self,
+        limiter: &Limiter,
+        name: &str,
+        patch: Map<String, Value>,
+    ) -> Result<(), Problem> {
         let mut inner = self.changeable(name)?;
         let mut managed = inner.managed.clone();
         let body = managed.get_mut(name).ok_or_else(|| unknown(limiter, name))?;
@@ -177,7 +175,9 @@ impl Catalog {
         if inner.of_file.contains(name) {
             let file = self.file.as_deref().unwrap_or(Path::new("")).display();
             let said = format!("{name} stands in {file}; change it there");
-            return Err(Problem::new(Kind::OwnedByFile, said).with(|more| more.resource = Some(name.to_owned())));
+            return Err(
+                Problem::new(Kind::OwnedByFile, said).with(|more| more.resource = Some(name.to_owned()))
+            );
         }
         Ok(inner)
     }
@@ -222,7 +222,9 @@ impl Inner {
         let mut whole = self.config.clone();
         for (name, body) in managed {
             if self.of_file.contains(name) {
-                log::warn!("{name} was put over the API, and stands in the file as well: the file's limits hold");
+                log::warn!(
+                    "{name} was put over the API, and stands in the file as well: the file's limits hold"
+                );
                 continue;
             }
             add(&mut whole, name, body)?;
@@ -242,7 +244,7 @@ fn add(config: &mut Config, name: &str, body: &Map<String, Value>) -> Result<(),
         said.insert(model.to_owned(), Value::Object(body.clone()));
         let mut parsed = Config::parse(name, &pretty(&json!({account: said})))?;
         let resource = parsed.accounts.get_mut(account).and_then(|account| account.models.remove(model));
-        let account = config.accounts.entry(account.to_owned()).or_insert_with(Account::new);
+        let account = config.accounts.entry(account.to_owned()).or_default();
         account.models.extend(resource.map(|resource| (model.to_owned(), resource)));
         return Ok(());
     }
@@ -254,7 +256,8 @@ fn add(config: &mut Config, name: &str, body: &Map<String, Value>) -> Result<(),
 /// Returns whether a name is that of an account: one of the configuration, or one that is called as its provider.
 fn is_account(config: &Config, name: &str) -> bool {
     let plain = json!({name: {"model": {"requests_per_minute": 1}}}).to_string();
-    config.accounts.contains_key(name) || Config::parse("", &plain).is_ok_and(|parsed| parsed.accounts.contains_key(name))
+    config.accounts.contains_key(name)
+        || Config::parse("", &plain).is_ok_and(|parsed| parsed.accounts.contains_key(name))
 }
 
 /// Changes an object by a merge patch.

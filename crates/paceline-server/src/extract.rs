@@ -83,7 +83,8 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Asked<T> {
 pub(crate) fn text(headers: &HeaderMap, name: &HeaderName, most: usize) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let text = value.to_str().ok().filter(|text| !text.is_empty() && text.len() <= most);
-    let wrong = || Problem::field(name.as_str(), format!("the header {name} has 1 to {most} printable characters"));
+    let wrong =
+        || Problem::field(name.as_str(), format!("the header {name} has 1 to {most} printable characters"));
     text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
 }
 

@@ -103,9 +103,11 @@ type Told = (&'static str, Option<Name>, Value);
 fn told(event: &Event) -> Option<Told> {
     let of = |resource: &Name| Some(Name::clone(resource));
     Some(match event {
-        Event::Queued { permit, resource, ahead } => {
-            ("queued", of(resource), json!({"ticket": permit.to_string(), "resource": &**resource, "ahead": ahead}))
-        }
+        Event::Queued { permit, resource, ahead } => (
+            "queued",
+            of(resource),
+            json!({"ticket": permit.to_string(), "resource": &**resource, "ahead": ahead}),
+        ),
         Event::Granted { permit, resource, waited } => {
             let data = json!({
                 "permit": permit.to_string(), "resource": &**resource, "waited_seconds": waited.as_secs_f64(),
@@ -158,7 +160,11 @@ fn told_of_store(event: &Event) -> Option<Told> {
 }
 
 fn amounts(amounts: &[(Name, u64)]) -> Value {
-    amounts.iter().map(|(metric, amount)| (metric.to_string(), json!(amount))).collect::<serde_json::Map<_, _>>().into()
+    amounts
+        .iter()
+        .map(|(metric, amount)| (metric.to_string(), json!(amount)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use crate::kind::Kind;
 #[derive(Default)]
 pub(crate) struct Meters {
     resources: RwLock<BTreeMap<String, Arc<ResourceMeters>>>,
-    requests: RwLock<HashMap<(String, Method), Arc<[AtomicU64; CLASSES]>>>,
-    moved: RwLock<BTreeMap<(&'static str, String, String), Arc<AtomicU64>>>,
+    requests: RwLock<HashMap<(String, Method), Arc<Classes>>>,
+    moved: RwLock<BTreeMap<Movement, Arc<AtomicU64>>>,
     pub(crate) settles: AtomicU64,
     pub(crate) store_errors: AtomicU64,
     pub(crate) provider_refusals: AtomicU64,
@@ -29,6 +29,10 @@ pub(crate) struct Meters {
 
 /// Statuses by their first digit.
 const CLASSES: usize = 6;
+type Classes = [AtomicU64; CLASSES];
+
+/// The metric that counts it, the ledger, and the metric that was moved.
+type Movement = (&'static str, String, String);
 
 /// What is counted of one resource.
 pub(crate) struct ResourceMeters {
@@ -46,7 +50,11 @@ const WAITS: [u32; 14] =
 
 /// What is shown, in this order: name, type, help. The documentation has the same table.
 pub(crate) const METRICS: [(&str, &str, &str); 19] = [
-    ("paceline_acquires_total", "counter", "Acquires by resource and outcome: granted, or the kind of problem."),
+    (
+        "paceline_acquires_total",
+        "counter",
+        "Acquires by resource and outcome: granted, or the kind of problem.",
+    ),
     ("paceline_wait_seconds", "histogram", "How long granted acquires waited."),
     ("paceline_line_depth", "gauge", "Tickets that wait, by resource and lane."),
     ("paceline_line_oldest_seconds", "gauge", "How long the first ticket of a lane has waited."),
@@ -57,13 +65,29 @@ pub(crate) const METRICS: [(&str, &str, &str); 19] = [
     ("paceline_limit_used", "gauge", "What is used of a limit, and has not come back."),
     ("paceline_settles_total", "counter", "Permits that were settled or given back over HTTP."),
     ("paceline_returned_units_total", "counter", "What settlements gave back, by ledger and metric."),
-    ("paceline_overrun_units_total", "counter", "What settlements charged beyond reservations, by ledger and metric."),
-    ("paceline_provider_refusals_total", "counter", "Refusals of providers that were reported (pauses with a reason of theirs)."),
+    (
+        "paceline_overrun_units_total",
+        "counter",
+        "What settlements charged beyond reservations, by ledger and metric.",
+    ),
+    (
+        "paceline_provider_refusals_total",
+        "counter",
+        "Refusals of providers that were reported (pauses with a reason of theirs).",
+    ),
     ("paceline_store_errors_total", "counter", "Answers that failed because the store could not be reached."),
-    ("paceline_configurations_refused_total", "counter", "Changes of the configuration file that were refused."),
+    (
+        "paceline_configurations_refused_total",
+        "counter",
+        "Changes of the configuration file that were refused.",
+    ),
     ("paceline_http_requests_total", "counter", "Requests by route, method and class of status."),
     ("paceline_http_connections", "gauge", "Open connections."),
-    ("paceline_http_connections_refused_total", "counter", "Connections closed at once because too many were open."),
+    (
+        "paceline_http_connections_refused_total",
+        "counter",
+        "Connections closed at once because too many were open.",
+    ),
     ("paceline_http_waiting", "gauge", "Requests that wait for a grant."),
 ];
 
@@ -118,7 +142,9 @@ impl Meters {
     fn samples(&self, name: &str, accounts: &[AccountSnapshot], page: &mut Page) {
         let resources = || accounts.iter().flat_map(|account| &account.ledger.resources);
         let limits = || {
-            accounts.iter().flat_map(|account| account.ledger.limits.iter().map(move |limit| (&*account.name, limit)))
+            accounts
+                .iter()
+                .flat_map(|account| account.ledger.limits.iter().map(move |limit| (&*account.name, limit)))
         };
         let own = self.resources.read().unwrap_or_else(PoisonError::into_inner);
         let of_limit = |page: &mut Page, value: &dyn Fn(&LimitView) -> String| {
@@ -128,8 +154,12 @@ impl Meters {
             }
         };
         match name {
-            "paceline_acquires_total" => own.iter().for_each(|(resource, meters)| meters.outcomes(name, resource, page)),
-            "paceline_wait_seconds" => own.iter().for_each(|(resource, meters)| meters.histogram(name, resource, page)),
+            "paceline_acquires_total" => {
+                own.iter().for_each(|(resource, meters)| meters.outcomes(name, resource, page))
+            }
+            "paceline_wait_seconds" => {
+                own.iter().for_each(|(resource, meters)| meters.histogram(name, resource, page))
+            }
             "paceline_line_depth" | "paceline_line_oldest_seconds" => {
                 resources().for_each(|resource| lanes(name, resource, page));
             }
@@ -139,7 +169,11 @@ impl Meters {
             "paceline_paused" => {
                 for resource in resources() {
                     let paused = u8::from(resource.paused_for.is_some());
-                    page.sample(name, &[("kind", "resource"), ("name", &*resource.name)], &paused.to_string());
+                    page.sample(
+                        name,
+                        &[("kind", "resource"), ("name", &*resource.name)],
+                        &paused.to_string(),
+                    );
                 }
                 for (_, limit) in limits() {
                     let paused = u8::from(limit.paused_for.is_some());
@@ -154,7 +188,8 @@ impl Meters {
     }
 
     fn sums(&self, name: &str, page: &mut Page) {
-        let plain = |page: &mut Page, value: &dyn std::fmt::Display| page.sample(name, &[], &value.to_string());
+        let plain =
+            |page: &mut Page, value: &dyn std::fmt::Display| page.sample(name, &[], &value.to_string());
         match name {
             "paceline_settles_total" => plain(page, &self.settles.load(Relaxed)),
             "paceline_provider_refusals_total" => plain(page, &self.provider_refusals.load(Relaxed)),
@@ -239,7 +274,11 @@ impl ResourceMeters {
     }
 
     fn outcomes(&self, name: &str, resource: &str, page: &mut Page) {
-        page.sample(name, &[("resource", resource), ("outcome", "granted")], &self.granted.load(Relaxed).to_string());
+        page.sample(
+            name,
+            &[("resource", resource), ("outcome", "granted")],
+            &self.granted.load(Relaxed).to_string(),
+        );
         for (kind, count) in Kind::all().zip(&self.refused) {
             let count = count.load(Relaxed);
             if count > 0 {
@@ -253,7 +292,11 @@ impl ResourceMeters {
         let bounds = WAITS.iter().map(|bound| seconds(Duration::from_millis(u64::from(*bound))));
         for (bound, count) in bounds.chain(["+Inf".to_owned()]).zip(&self.waits) {
             sum += count.load(Relaxed);
-            page.sample(&format!("{name}_bucket"), &[("resource", resource), ("le", &bound)], &sum.to_string());
+            page.sample(
+                &format!("{name}_bucket"),
+                &[("resource", resource), ("le", &bound)],
+                &sum.to_string(),
+            );
         }
         let waited = Duration::from_micros(self.waited_us.load(Relaxed));
         page.sample(&format!("{name}_sum"), &[("resource", resource)], &seconds(waited));

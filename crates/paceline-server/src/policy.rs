@@ -26,8 +26,7 @@ const INTERVAL_MS: u64 = 1_000;
 impl Door {
     /// Writes the fields as they stood a moment ago, and has them looked up anew where that was long ago.
     pub(crate) fn write_policy(self: &Arc<Self>, headers: &mut HeaderMap, now_ms: u64) {
-        if let Some((policy, standing)) =
-            &*self.policy.fields.read().unwrap_or_else(PoisonError::into_inner)
+        if let Some((policy, standing)) = &*self.policy.fields.read().unwrap_or_else(PoisonError::into_inner)
         {
             headers.insert(POLICY.clone(), policy.clone());
             headers.insert(STANDING.clone(), standing.clone());
@@ -57,7 +56,8 @@ impl Door {
 fn written(resource: &str, limits: &[LimitView]) -> Option<(HeaderValue, HeaderValue)> {
     let (mut policy, mut standing) = (String::new(), String::new());
     for limit in limits.iter().filter(|limit| !limit.shadow) {
-        let name = quoted(limit.name.strip_prefix(resource).map_or(&limit.name, |own| own.trim_start_matches('/')));
+        let name =
+            quoted(limit.name.strip_prefix(resource).map_or(&limit.name, |own| own.trim_start_matches('/')));
         let comma = if policy.is_empty() { "" } else { ", " };
         let _ = write!(policy, "{comma}{name};q={}", limit.amount);
         if limit.window > 0 {

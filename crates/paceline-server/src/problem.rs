@@ -174,11 +174,9 @@ impl From<Error> for Problem {
                 more.resource = Some(resource.to_string());
                 more.retry_after_seconds = ends_in.map(|left| left.as_secs_f64());
             }),
-            Error::UnknownResource { name, nearest } => {
-                Self::new(Kind::UnknownResource, said).with(|more| {
-                    (more.resource, more.nearest) = (Some(name.clone()), nearest.clone());
-                })
-            }
+            Error::UnknownResource { name, nearest } => Self::new(Kind::UnknownResource, said).with(|more| {
+                (more.resource, more.nearest) = (Some(name.clone()), nearest.clone());
+            }),
             Error::UnknownLane { resource, lane } => Self::new(Kind::UnknownLane, said).with(|more| {
                 (more.resource, more.lane) = (Some(resource.to_string()), Some(lane.to_string()));
             }),

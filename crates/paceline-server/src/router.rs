@@ -6,9 +6,9 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use utoipa::PartialSchema;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Info, OpenApi, OpenApiBuilder, SecurityRequirement};
-use utoipa::PartialSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -77,7 +77,10 @@ async fn counted(State(app): State<Arc<App>>, request: Request, next: Next) -> R
 fn head() -> OpenApi {
     let mut openapi = OpenApiBuilder::new()
         .info(Info::builder().title("Paceline").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT)))
-        .security(Some([SecurityRequirement::default(), SecurityRequirement::new::<_, [&str; 0], &str>("key", [])]))
+        .security(Some([
+            SecurityRequirement::default(),
+            SecurityRequirement::new::<_, [&str; 0], &str>("key", []),
+        ]))
         .build();
     let components = openapi.components.get_or_insert_default();
     components.schemas.insert("Problem".to_owned(), Facts::schema());

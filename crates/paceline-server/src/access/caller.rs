@@ -190,7 +190,9 @@ mod tests {
         for host in ["localhost", "localhost:7411", "127.0.0.1:1", "127.9.9.9", "[::1]:7411", "LOCALHOST"] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "", "0.0.0.0", "[::2]"] {
+        for host in
+            ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "", "0.0.0.0", "[::2]"]
+        {
             assert!(!is_loopback(host), "{host}");
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::key::{KeyInfo, Kept, Scope, digest, hex};
+use super::key::{Kept, KeyInfo, Scope, digest, hex};
 use crate::clock;
 use crate::persist;
 
@@ -43,6 +43,12 @@ impl KeyFile {
     /// Names the file, which need not be there yet.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
+    }
+
+    /// Names the file of a state directory, which is made where it is not there.
+    pub fn in_state(state: &Path) -> io::Result<Self> {
+        persist::folder(state)?;
+        Ok(Self::at(state.join("keys.json")))
     }
 
     /// Returns where it is.
@@ -157,7 +163,8 @@ impl NewKey {
         if self.scopes.is_empty() {
             return wrong("a key needs a scope: acquire, read or admin");
         }
-        if self.resources.iter().any(|glob| glob.is_empty() || glob.len() > 300) || self.resources.len() > 100 {
+        if self.resources.iter().any(|glob| glob.is_empty() || glob.len() > 300) || self.resources.len() > 100
+        {
             return wrong("a key can name up to 100 resources, each of 1 to 300 characters");
         }
         match self.lasting_seconds {

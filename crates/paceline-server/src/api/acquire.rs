@@ -20,8 +20,8 @@ use crate::clock;
 use crate::doors::Door;
 use crate::extract::{Asked, Json, Named, text};
 use crate::kind::Kind;
-use paceline::plain::{Plain, PlainAsk, PlainEnd};
 use crate::problem::Problem;
+use paceline::plain::{Plain, PlainAsk, PlainEnd};
 
 static IDEMPOTENCY: HeaderName = HeaderName::from_static("idempotency-key");
 const LONGEST_IDEMPOTENCY: usize = 255;

@@ -302,7 +302,8 @@ impl ExplainQuery {
     pub(crate) fn demand(&self) -> Result<Demand, Problem> {
         let mut metrics = BTreeMap::new();
         for pair in self.metrics.iter().flat_map(|metrics| metrics.split(',')) {
-            let wrong = || Problem::field("metrics", format!("expected NAME:AMOUNT, as in images:2, not {pair}"));
+            let wrong =
+                || Problem::field("metrics", format!("expected NAME:AMOUNT, as in images:2, not {pair}"));
             let (name, amount) = pair.split_once(':').ok_or_else(wrong)?;
             metrics.insert(name.to_owned(), amount.parse().map_err(|_| wrong())?);
         }
@@ -397,7 +398,9 @@ fn bounded(field: &str, amount: Option<u64>) -> Result<Option<u64>, Problem> {
 pub(crate) fn seconds(field: &str, seconds: Option<f64>) -> Result<Option<Duration>, Problem> {
     match seconds {
         None => Ok(None),
-        Some(seconds) if (0.0..=LONGEST_SECONDS).contains(&seconds) => Ok(Some(Duration::from_secs_f64(seconds))),
+        Some(seconds) if (0.0..=LONGEST_SECONDS).contains(&seconds) => {
+            Ok(Some(Duration::from_secs_f64(seconds)))
+        }
         Some(wrong) => {
             let said = format!("{field} is {wrong}; expected seconds from 0 to {LONGEST_SECONDS}");
             Err(Problem::field(field, said))
@@ -408,7 +411,8 @@ pub(crate) fn seconds(field: &str, seconds: Option<f64>) -> Result<Option<Durati
 fn poll(wait: Option<f64>) -> Result<Duration, Problem> {
     match wait {
         Some(wait) if !(0.0..=LONGEST_POLL_SECONDS).contains(&wait) => {
-            let said = format!("wait_seconds is {wait}; a request waits from 0 to {LONGEST_POLL_SECONDS} seconds");
+            let said =
+                format!("wait_seconds is {wait}; a request waits from 0 to {LONGEST_POLL_SECONDS} seconds");
             Err(Problem::field("wait_seconds", said))
         }
         wait => Ok(wait.map_or(POLL, Duration::from_secs_f64)),

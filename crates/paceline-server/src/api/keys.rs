@@ -70,7 +70,12 @@ pub(crate) async fn create(
     let new = NewKey { name, scopes, resources, lasting_seconds };
     let created = tokio::task::block_in_place(|| app.access.create(&new));
     let (key, secret) = created.map_err(|error| refused(&error))?;
-    app.audit.note(&caller, "create-key", &key.name, &json!({"scopes": key.scopes, "resources": key.resources}));
+    app.audit.note(
+        &caller,
+        "create-key",
+        &key.name,
+        &json!({"scopes": key.scopes, "resources": key.resources}),
+    );
     Ok((StatusCode::CREATED, Written(CreatedBody { secret, key })))
 }
 

@@ -72,7 +72,8 @@ pub(crate) async fn lanes(
     let accounts = app.limiter.snapshot().await?;
     let resources = accounts.iter().flat_map(|account| &account.ledger.resources);
     let seen = resources.filter(|resource| caller.sees(&resource.name));
-    let lanes = seen.flat_map(|resource| resource.lanes.iter().map(|lane| LaneBody::of(&resource.name, lane)));
+    let lanes =
+        seen.flat_map(|resource| resource.lanes.iter().map(|lane| LaneBody::of(&resource.name, lane)));
     Ok(Written(lanes.collect()))
 }
 

@@ -99,7 +99,8 @@ pub(crate) async fn openapi(State(app): State<Arc<App>>) -> impl IntoResponse {
     )
 )]
 pub(crate) async fn problem(Named(name): Named) -> Result<Written<KindBody>, Problem> {
-    let kind = Kind::named(&name).ok_or_else(|| Problem::new(Kind::NotFound, format!("no problem is called {name}")))?;
+    let kind = Kind::named(&name)
+        .ok_or_else(|| Problem::new(Kind::NotFound, format!("no problem is called {name}")))?;
     let status = kind.status().as_u16();
     Ok(Written(KindBody { kind, title: kind.title(), status, advice: kind.advice() }))
 }

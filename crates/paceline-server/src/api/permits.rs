@@ -16,8 +16,8 @@ use crate::access::{Acquires, Reads};
 use crate::app::App;
 use crate::extract::{Json, MaybeJson, Named};
 use crate::meters::Moved;
-use paceline::plain::PlainEnd;
 use crate::problem::Problem;
+use paceline::plain::PlainEnd;
 
 /// Settles a permit
 ///

@@ -84,8 +84,9 @@ const NAMED: [(&str, &[&str]); 3] = [
 /// Writes the slashes of a name as its address has them, so that people need not.
 fn with_one_part(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
-    let (beginning, rest, ends) =
-        NAMED.iter().find_map(|(beginning, ends)| Some((*beginning, path.strip_prefix(beginning)?, *ends)))?;
+    let (beginning, rest, ends) = NAMED
+        .iter()
+        .find_map(|(beginning, ends)| Some((*beginning, path.strip_prefix(beginning)?, *ends)))?;
     let end = ends.iter().find(|end| rest.ends_with(**end)).copied().unwrap_or_default();
     let name = rest.strip_suffix(end).filter(|name| name.contains('/'))?;
     let query = uri.query().map_or_else(String::new, |query| format!("?{query}"));
@@ -108,7 +109,9 @@ mod tests {
         for (uri, as_one) in known {
             assert_eq!(written(uri).as_deref(), Some(as_one));
         }
-        for plain in ["/v1/resources/gpt", "/v1/resources/gpt/pause", "/v1/resources", "/v1/acquire", "/a/b/c"] {
+        for plain in
+            ["/v1/resources/gpt", "/v1/resources/gpt/pause", "/v1/resources", "/v1/acquire", "/a/b/c"]
+        {
             assert_eq!(written(plain), None, "{plain}");
         }
     }

@@ -10,14 +10,13 @@ pub use settings::{Backing, Settings, StartError, TlsFiles};
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use paceline::host::{Host, HostOptions};
-use paceline::link::Link;
 use paceline::{Limiter, Mode};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -31,6 +30,7 @@ use crate::catalog::{Catalog, CatalogError};
 use crate::doors::Doors;
 use crate::feed::Feed;
 use crate::meters::Meters;
+use crate::persist;
 use crate::router;
 use listen::{Desk, Socket};
 use tls::Tls;
@@ -42,7 +42,6 @@ pub struct Server {
     address: Option<SocketAddr>,
     socket: Option<Socket>,
     tls: Option<Arc<Tls>>,
-    host: Option<Arc<Host>>,
     settings: Settings,
     /// Keeps others off the state directory.
     _lock: Option<File>,
@@ -62,14 +61,16 @@ impl Server {
         let lock = state.as_deref().map(own).transpose()?;
         let keys = settings.keys.clone().or_else(|| state.as_ref().map(|state| state.join("keys.json")));
         let open = settings.listen.is_none_or(|listen| listen.ip().is_loopback());
-        let bounds =
-            Bounds { requests_per_second: settings.requests_per_second.max(1), open_waits: settings.open_waits };
+        let bounds = Bounds {
+            requests_per_second: settings.requests_per_second.max(1),
+            open_waits: settings.open_waits,
+        };
         let access = Access::new(keys.clone().map(KeyFile::at), open, bounds);
         let access = access.map_err(|error| StartError::Settings(error.to_string()))?;
         check_bind(&settings, &access, keys.as_deref())?;
         let tls = settings.tls.clone().map(|files| Tls::open(files).map(Arc::new));
         let tls = tls.transpose().map_err(StartError::io("TLS"))?;
-        let (limiter, host) = limiter(&settings)?;
+        let limiter = limiter(&settings)?;
         let audit = state.as_ref().map(|state| state.join("audit.jsonl"));
         let audit = Audit::open(audit.as_deref()).map_err(StartError::io("audit log"))?;
         let catalog = catalog(&limiter, &settings)?;
@@ -86,7 +87,7 @@ impl Server {
             read_timeout: settings.read_timeout,
             openapi: router::openapi().into(),
         });
-        let mut server = Self { app, tcp: None, address: None, socket: None, tls, host, settings, _lock: lock };
+        let mut server = Self { app, tcp: None, address: None, socket: None, tls, settings, _lock: lock };
         server.listen().await?;
         Ok(server)
     }
@@ -120,28 +121,33 @@ impl Server {
         });
         let open = self.app.access.is_open();
         lines.push(if open {
-            "No key is needed: it listens on this machine alone (`paceline serve keys create` makes a key)".to_owned()
+            "No key is needed: it listens on this machine alone (`paceline serve keys create` makes a key)"
+                .to_owned()
         } else {
-            format!("A key is needed ({} there are): Authorization: Bearer pk_...", self.app.access.list().len())
+            format!(
+                "A key is needed ({} there are): Authorization: Bearer pk_...",
+                self.app.access.list().len()
+            )
         });
         let key = if open { "" } else { " -H \"Authorization: Bearer $PACELINE_API_KEY\"" };
         let ca = if self.tls.is_some() { " --cacert CA.pem" } else { "" };
         let (way, base) = match (url, socket) {
             (Some(url), _) => (String::new(), url),
-            (None, Some(socket)) => (format!(" --unix-socket {}", socket.display()), "http://localhost".to_owned()),
+            (None, Some(socket)) => {
+                (format!(" --unix-socket {}", socket.display()), "http://localhost".to_owned())
+            }
             (None, None) => (String::new(), String::new()),
         };
-        match self.app.limiter.resources().first() {
-            Some(resource) => lines.push(format!(
+        if let Some(resource) = self.app.limiter.resources().first() {
+            lines.push(format!(
                 "Try: curl{way}{ca}{key} {base}/v1/acquire --json '{{\"resource\": \"{resource}\", \"tokens\": 100}}'"
-            )),
-            None => {
-                lines.push("It has no limits yet. Name a file by --config, or add one:".to_owned());
-                lines.push(format!(
-                    "  curl{way}{ca}{key} -X PUT {base}/v1/resources/openai/gpt-4o --json \
-                     '{{\"requests_per_minute\": 500, \"tokens_per_minute\": 30000}}'"
-                ));
-            }
+            ));
+        } else {
+            lines.push("It has no limits yet. Name a file by --config, or add one:".to_owned());
+            lines.push(format!(
+                "  curl{way}{ca}{key} -X PUT {base}/v1/resources/openai/gpt-4o --json \
+                 '{{\"requests_per_minute\": 500, \"tokens_per_minute\": 30000}}'"
+            ));
         }
         lines.join("\n") + "\n"
     }
@@ -180,7 +186,7 @@ impl Server {
 
     /// Serves until it is stopped: open requests end, those that wait are told to ask again, and state is written.
     pub async fn run(self) {
-        let Self { app, tcp, socket, tls, host, settings, _lock, .. } = self;
+        let Self { app, tcp, socket, tls, settings, _lock, .. } = self;
         let desk = Desk {
             app: Arc::clone(&app),
             router: router::router(Arc::clone(&app)),
@@ -214,9 +220,6 @@ impl Server {
         looks.abort();
         follow.abort();
         app.limiter.close();
-        if let Some(host) = host {
-            host.close();
-        }
         log::info!("stopped");
     }
 
@@ -268,8 +271,13 @@ fn look(app: &App, tls: Option<&Tls>, anyhow: bool) {
 /// Makes the state directory, and keeps others off it.
 fn own(state: &Path) -> Result<File, StartError> {
     let named = || state.display().to_string();
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(StartError::io(named()))?;
-    let lock = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(state.join("server.lock"));
+    persist::folder(state).map_err(StartError::io(named()))?;
+    let lock = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(state.join("server.lock"));
     let lock = lock.map_err(StartError::io(named()))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -287,24 +295,23 @@ fn check_bind(settings: &Settings, access: &Access, keys: Option<&Path>) -> Resu
     }
     let make = match keys {
         Some(keys) => format!("make one by `paceline serve keys create NAME --keys {}`", keys.display()),
-        None => "name a file of keys by --keys, and make one by `paceline serve keys create NAME --keys FILE`".to_owned(),
+        None => {
+            "name a file of keys by --keys, and make one by `paceline serve keys create NAME --keys FILE`"
+                .to_owned()
+        }
     };
     Err(StartError::Settings(format!(
         "{listen} can be reached from other machines, and there is no key: {make}, or listen on 127.0.0.1"
     )))
 }
 
-/// Opens the store, and the ledgers where they are the server's own.
-fn limiter(settings: &Settings) -> Result<(Limiter, Option<Arc<Host>>), StartError> {
+/// Opens the store. Ledgers of the server's own are reached by the protocol of shared stores, as any other.
+fn limiter(settings: &Settings) -> Result<Limiter, StartError> {
     let builder = Limiter::builder().name("server").mode(Mode::from_env()?);
-    let host = match &settings.backing {
-        Backing::Store { url, prefix, .. } => {
-            return Ok((builder.store(url).key_prefix(prefix).build()?, None));
-        }
-        Backing::Memory | Backing::Disk(_) => Host::new(HostOptions::default()),
-    };
-    let link: Arc<dyn Link> = Arc::clone(&host) as Arc<dyn Link>;
-    Ok((builder.link(link).build()?, Some(host)))
+    Ok(match &settings.backing {
+        Backing::Store { url, prefix, .. } => builder.store(url).key_prefix(prefix).build()?,
+        Backing::Memory | Backing::Disk(_) => builder.link(Host::new(HostOptions::default())).build()?,
+    })
 }
 
 fn catalog(limiter: &Limiter, settings: &Settings) -> Result<Catalog, StartError> {

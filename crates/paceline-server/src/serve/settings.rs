@@ -118,7 +118,9 @@ impl fmt::Debug for Backing {
         match self {
             Self::Memory => f.write_str("Memory"),
             Self::Disk(state) => f.debug_tuple("Disk").field(state).finish(),
-            Self::Store { state, .. } => f.debug_struct("Store").field("state", state).finish_non_exhaustive(),
+            Self::Store { state, .. } => {
+                f.debug_struct("Store").field("state", state).finish_non_exhaustive()
+            }
         }
     }
 }

@@ -157,7 +157,9 @@ impl Answer {
 }
 
 /// Returns a client.
-pub(crate) fn client(change: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> reqwest::Client {
+pub(crate) fn client(
+    change: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> reqwest::Client {
     // The second of a process is told that there is one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     change(reqwest::Client::builder().no_proxy()).build().unwrap()

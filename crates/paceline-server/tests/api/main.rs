@@ -1,12 +1,19 @@
 //! The server over real sockets, as its clients see it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod access;
 mod bounds;
 mod description;
 mod events;
 mod kit;
+mod page;
 mod permits;
 mod resources;
 mod tls;
