@@ -3,13 +3,14 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    Done, apply, check, completions, demo, explain, fake_provider, operate, schema, simulate, status,
+    Done, apply, check, completions, demo, explain, fake_provider, operate, schema, serve, simulate, status,
 };
 use crate::demo::worker;
 use crate::failure::Failure;
 
 const AFTER: &str = "\
 Examples:
+  paceline serve --config limits.yaml      limits for any language, over HTTP
   paceline demo                      watch a hundred workers share one key without a single 429
   paceline demo --without            the same work without Paceline
   paceline check limits.yaml         what a configuration means and sustains
@@ -35,6 +36,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(Box<serve::Args>),
     Demo(demo::Args),
     Check(check::Args),
     Simulate(simulate::Args),
@@ -56,6 +58,7 @@ impl Cli {
     /// Runs the command.
     pub(crate) fn run(&self) -> Result<Done, Failure> {
         match &self.command {
+            Command::Serve(args) => serve::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Check(args) => check::run(args),
             Command::Simulate(args) => simulate::run(args),

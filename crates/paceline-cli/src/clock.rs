@@ -32,3 +32,9 @@ pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(0)
 }
+
+/// Writes an instant as people and programs read it, as in `2026-11-22T09:30:00.250Z`.
+pub(crate) fn written(unix_ms: u64) -> String {
+    let at = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    at.map_or_else(|| unix_ms.to_string(), |at| at.to_string())
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use paceline::Limiter;
-use paceline::config::{Account, Config, ConfigError};
+use paceline::config::{Config, ConfigError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -87,18 +87,6 @@ impl Catalog {
         limiter.configure(&inner.whole(&inner.managed).map_err(paceline::Error::from)?)?;
         drop(inner);
         Ok(catalog)
-    }
-
-    /// Returns how many resources the file and the API name.
-    pub(crate) fn count(&self) -> usize {
-        let inner = self.inner();
-        inner.of_file.len() + inner.managed.keys().filter(|name| !inner.of_file.contains(*name)).count()
-    }
-
-    /// Returns the configuration in force.
-    pub(crate) fn config(&self) -> Option<Config> {
-        let inner = self.inner();
-        inner.whole(&inner.managed).ok()
     }
 
     /// Returns whose a resource is, and what was put where it is the API's.
@@ -256,7 +244,7 @@ fn add(config: &mut Config, name: &str, body: &Map<String, Value>) -> Result<(),
         said.insert(model.to_owned(), Value::Object(body.clone()));
         let mut parsed = Config::parse(name, &pretty(&json!({account: said})))?;
         let resource = parsed.accounts.get_mut(account).and_then(|account| account.models.remove(model));
-        let account = config.accounts.entry(account.to_owned()).or_insert_with(Account::new);
+        let account = config.accounts.entry(account.to_owned()).or_default();
         account.models.extend(resource.map(|resource| (model.to_owned(), resource)));
         return Ok(());
     }

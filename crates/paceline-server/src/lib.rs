@@ -22,7 +22,7 @@ mod serve;
 pub use access::{KeyFile, KeyInfo, NewKey, Scope};
 pub use serve::{Backing, Server, Settings, StartError, Stop, TlsFiles};
 
-/// Returns the description of the API, as JSON by OpenAPI 3.1.
+/// Returns the description of the API, as JSON by `OpenAPI` 3.1.
 pub fn openapi() -> String {
     router::openapi()
 }

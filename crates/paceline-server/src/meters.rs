@@ -16,8 +16,8 @@ use crate::kind::Kind;
 #[derive(Default)]
 pub(crate) struct Meters {
     resources: RwLock<BTreeMap<String, Arc<ResourceMeters>>>,
-    requests: RwLock<HashMap<(String, Method), Arc<[AtomicU64; CLASSES]>>>,
-    moved: RwLock<BTreeMap<(&'static str, String, String), Arc<AtomicU64>>>,
+    requests: RwLock<HashMap<(String, Method), Arc<Classes>>>,
+    moved: RwLock<BTreeMap<Movement, Arc<AtomicU64>>>,
     pub(crate) settles: AtomicU64,
     pub(crate) store_errors: AtomicU64,
     pub(crate) provider_refusals: AtomicU64,
@@ -29,6 +29,10 @@ pub(crate) struct Meters {
 
 /// Statuses by their first digit.
 const CLASSES: usize = 6;
+type Classes = [AtomicU64; CLASSES];
+
+/// The metric that counts it, the ledger, and the metric that was moved.
+type Movement = (&'static str, String, String);
 
 /// What is counted of one resource.
 pub(crate) struct ResourceMeters {

@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod fake_provider;
 pub(crate) mod operate;
 pub(crate) mod schema;
+pub(crate) mod serve;
 pub(crate) mod simulate;
 pub(crate) mod status;
 

@@ -8,6 +8,7 @@ use super::run::run;
 fn every_command_explains_itself_with_examples() {
     let commands = [
         "",
+        "serve",
         "demo",
         "check",
         "simulate",

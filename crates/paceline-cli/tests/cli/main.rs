@@ -10,5 +10,6 @@ mod help;
 mod operate;
 mod processes;
 mod run;
+mod serve;
 mod simulate;
 mod status;

@@ -63,6 +63,13 @@ impl Scratch {
         Self(path)
     }
 
+    /// Makes an empty folder of this name.
+    pub(crate) fn folder(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("paceline-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
     /// Returns where it is.
     pub(crate) fn path(&self) -> &str {
         self.0.to_str().unwrap()
@@ -71,6 +78,10 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        std::fs::remove_file(&self.0).unwrap_or_default();
+        if self.0.is_dir() {
+            std::fs::remove_dir_all(&self.0).unwrap_or_default();
+        } else {
+            std::fs::remove_file(&self.0).unwrap_or_default();
+        }
     }
 }

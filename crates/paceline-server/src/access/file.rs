@@ -45,6 +45,12 @@ impl KeyFile {
         Self { path: path.into() }
     }
 
+    /// Names the file of a state directory, which is made where it is not there.
+    pub fn in_state(state: &Path) -> io::Result<Self> {
+        persist::folder(state)?;
+        Ok(Self::at(state.join("keys.json")))
+    }
+
     /// Returns where it is.
     pub fn path(&self) -> &Path {
         &self.path

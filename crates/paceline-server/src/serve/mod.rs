@@ -10,14 +10,13 @@ pub use settings::{Backing, Settings, StartError, TlsFiles};
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use paceline::host::{Host, HostOptions};
-use paceline::link::Link;
 use paceline::{Limiter, Mode};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -31,6 +30,7 @@ use crate::catalog::{Catalog, CatalogError};
 use crate::doors::Doors;
 use crate::feed::Feed;
 use crate::meters::Meters;
+use crate::persist;
 use crate::router;
 use listen::{Desk, Socket};
 use tls::Tls;
@@ -42,7 +42,6 @@ pub struct Server {
     address: Option<SocketAddr>,
     socket: Option<Socket>,
     tls: Option<Arc<Tls>>,
-    host: Option<Arc<Host>>,
     settings: Settings,
     /// Keeps others off the state directory.
     _lock: Option<File>,
@@ -71,7 +70,7 @@ impl Server {
         check_bind(&settings, &access, keys.as_deref())?;
         let tls = settings.tls.clone().map(|files| Tls::open(files).map(Arc::new));
         let tls = tls.transpose().map_err(StartError::io("TLS"))?;
-        let (limiter, host) = limiter(&settings)?;
+        let limiter = limiter(&settings)?;
         let audit = state.as_ref().map(|state| state.join("audit.jsonl"));
         let audit = Audit::open(audit.as_deref()).map_err(StartError::io("audit log"))?;
         let catalog = catalog(&limiter, &settings)?;
@@ -88,8 +87,7 @@ impl Server {
             read_timeout: settings.read_timeout,
             openapi: router::openapi().into(),
         });
-        let mut server =
-            Self { app, tcp: None, address: None, socket: None, tls, host, settings, _lock: lock };
+        let mut server = Self { app, tcp: None, address: None, socket: None, tls, settings, _lock: lock };
         server.listen().await?;
         Ok(server)
     }
@@ -140,17 +138,16 @@ impl Server {
             }
             (None, None) => (String::new(), String::new()),
         };
-        match self.app.limiter.resources().first() {
-            Some(resource) => lines.push(format!(
+        if let Some(resource) = self.app.limiter.resources().first() {
+            lines.push(format!(
                 "Try: curl{way}{ca}{key} {base}/v1/acquire --json '{{\"resource\": \"{resource}\", \"tokens\": 100}}'"
-            )),
-            None => {
-                lines.push("It has no limits yet. Name a file by --config, or add one:".to_owned());
-                lines.push(format!(
-                    "  curl{way}{ca}{key} -X PUT {base}/v1/resources/openai/gpt-4o --json \
-                     '{{\"requests_per_minute\": 500, \"tokens_per_minute\": 30000}}'"
-                ));
-            }
+            ));
+        } else {
+            lines.push("It has no limits yet. Name a file by --config, or add one:".to_owned());
+            lines.push(format!(
+                "  curl{way}{ca}{key} -X PUT {base}/v1/resources/openai/gpt-4o --json \
+                 '{{\"requests_per_minute\": 500, \"tokens_per_minute\": 30000}}'"
+            ));
         }
         lines.join("\n") + "\n"
     }
@@ -189,7 +186,7 @@ impl Server {
 
     /// Serves until it is stopped: open requests end, those that wait are told to ask again, and state is written.
     pub async fn run(self) {
-        let Self { app, tcp, socket, tls, host, settings, _lock, .. } = self;
+        let Self { app, tcp, socket, tls, settings, _lock, .. } = self;
         let desk = Desk {
             app: Arc::clone(&app),
             router: router::router(Arc::clone(&app)),
@@ -223,9 +220,6 @@ impl Server {
         looks.abort();
         follow.abort();
         app.limiter.close();
-        if let Some(host) = host {
-            host.close();
-        }
         log::info!("stopped");
     }
 
@@ -277,7 +271,7 @@ fn look(app: &App, tls: Option<&Tls>, anyhow: bool) {
 /// Makes the state directory, and keeps others off it.
 fn own(state: &Path) -> Result<File, StartError> {
     let named = || state.display().to_string();
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(StartError::io(named()))?;
+    persist::folder(state).map_err(StartError::io(named()))?;
     let lock = fs::OpenOptions::new()
         .write(true)
         .create(true)
@@ -311,17 +305,13 @@ fn check_bind(settings: &Settings, access: &Access, keys: Option<&Path>) -> Resu
     )))
 }
 
-/// Opens the store, and the ledgers where they are the server's own.
-fn limiter(settings: &Settings) -> Result<(Limiter, Option<Arc<Host>>), StartError> {
+/// Opens the store. Ledgers of the server's own are reached by the protocol of shared stores, as any other.
+fn limiter(settings: &Settings) -> Result<Limiter, StartError> {
     let builder = Limiter::builder().name("server").mode(Mode::from_env()?);
-    let host = match &settings.backing {
-        Backing::Store { url, prefix, .. } => {
-            return Ok((builder.store(url).key_prefix(prefix).build()?, None));
-        }
-        Backing::Memory | Backing::Disk(_) => Host::new(HostOptions::default()),
-    };
-    let link: Arc<dyn Link> = Arc::clone(&host) as Arc<dyn Link>;
-    Ok((builder.link(link).build()?, Some(host)))
+    Ok(match &settings.backing {
+        Backing::Store { url, prefix, .. } => builder.store(url).key_prefix(prefix).build()?,
+        Backing::Memory | Backing::Disk(_) => builder.link(Host::new(HostOptions::default())).build()?,
+    })
 }
 
 fn catalog(limiter: &Limiter, settings: &Settings) -> Result<Catalog, StartError> {

@@ -13,6 +13,7 @@ mod bounds;
 mod description;
 mod events;
 mod kit;
+mod page;
 mod permits;
 mod resources;
 mod tls;
