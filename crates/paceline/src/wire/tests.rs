@@ -324,3 +324,86 @@ fn a_digest_tells_content_and_nothing_else_and_stays_the_same_for_ever() {
     };
     assert_eq!(daily(20_000), daily(20_017), "wherever the list begins");
 }
+
+/// What a client writes is what a host reads.
+#[test]
+fn a_batch_is_read_as_it_was_written() {
+    let amounts: Figures<'_> = &[("requests", 1), ("tokens", 400)];
+    let header =
+        Header { session: Some(SessionId(5)), n: 3, seen: 2, epoch: "1-a", time_out: 9, ..Header::default() };
+    let acquire = Ask::Acquire {
+        session: None,
+        number: 7,
+        resource: "m",
+        lane: Some("x"),
+        amounts,
+        within: NEVER,
+        head_start: 4,
+        wait: true,
+        why: true,
+    };
+    let touch = Ask::Touch { session: SessionId(9), time_out: Some(30), inbox: Some("there") };
+    let bytes = write_batch(&header, &[acquire, touch, Ask::Close { session: None }, Ask::View]);
+    let batch = read_batch(&bytes).unwrap();
+    assert_eq!(batch.header, header);
+    let amounts = amounts.to_vec();
+    let (lane, within, head_start) = (Some("x"), NEVER, 4);
+    let acquire = Asked::Acquire {
+        session: None,
+        number: 7,
+        resource: "m",
+        lane,
+        amounts,
+        within,
+        head_start,
+        wait: true,
+        why: true,
+    };
+    let touch = Asked::Touch { session: SessionId(9), time_out: Some(30), inbox: Some("there") };
+    assert_eq!(batch.commands, [acquire, touch, Asked::Close { session: None }, Asked::View]);
+    assert!(batch.commands.last().is_some_and(Asked::is_look));
+}
+
+#[test]
+fn a_batch_that_is_cut_or_too_long_is_refused() {
+    let bytes = write_batch(&Header::default(), &[Ask::View, Ask::Status]);
+    for end in 0..bytes.len() {
+        assert!(read_batch(&bytes[..end]).is_err(), "{end}");
+    }
+    let trailing = [&bytes[..], &[0xc0]].concat();
+    assert_eq!(read_batch(&trailing), Err(WireError::Expected("the end")));
+    let many = vec![Ask::View; COMMANDS];
+    let bytes = write_batch(&Header::default(), &many);
+    assert_eq!(read_batch(&bytes).unwrap().commands.len(), COMMANDS);
+    let mut more = bytes.clone();
+    let at = bytes.len() - 6 * COMMANDS - 2;
+    more[at + 1] += 1;
+    assert_eq!(read_batch(&more), Err(WireError::Expected("at most 128 commands")));
+    let nested = vec![0x91; 100_000];
+    assert!(read_batch(&nested).is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_a_reader_of_batches_panic(
+        changes in proptest::collection::vec((proptest::prelude::any::<u16>(), proptest::prelude::any::<u8>()), 1..6),
+        cut in proptest::prelude::any::<u16>(),
+    ) {
+        let spec = LimitSpec::new("l", "requests", 5, paceline_core::Algorithm::SlidingWindow { window: 9, slots: 3 });
+        let (limits, resources) = ([spec.member("m")], [ResourceSpec::new("m")]);
+        let (removed, digests) = (&[][..], [("m".into(), "d".to_owned())]);
+        let configure =
+            Ask::Configure { limits: &limits, resources: &resources, removed, revision: Some(1), digests: &digests };
+        let amounts: Figures<'_> = &[("requests", 1)];
+        let settle = Ask::Settle { session: Some(SessionId(3)), number: 1, usage: Some(amounts) };
+        let mut bytes = write_batch(&Header::default(), &[configure, settle, Ask::Recovered]);
+        for (at, to) in changes {
+            let at = usize::from(at) % bytes.len();
+            bytes[at] = to;
+        }
+        if cut % 4 == 0 {
+            bytes.truncate(usize::from(cut) % bytes.len());
+        }
+        let _ = read_batch(&bytes);
+    }
+}
