@@ -82,10 +82,12 @@ fn a_host_that_is_killed_grants_nothing_twice_and_loses_a_step_at_most() {
     }
     let folder = std::env::temp_dir().join(format!("paceline-killed-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let state = folder.join("state");
     let kills = std::env::var("PACELINE_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
     let mut used = 0;
     for round in 0..kills {
+        // Before all of it is used up another file is begun.
+        let state = folder.join(format!("state{}", round / KILLS));
+        used = if round % KILLS == 0 { 0 } else { used };
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",

@@ -292,7 +292,7 @@ impl Book {
         let session = batch.header.session;
         self.ledger.begin_step(now);
         self.seq += 1;
-        while let Some(ended) = self.ledger.drain_ended().next() {
+        for ended in self.ledger.drain_ended() {
             self.seats.remove(&ended);
         }
         if let Some(session) = session {
