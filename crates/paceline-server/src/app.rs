@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paceline::Limiter;
+use paceline::remote::Service;
 use tokio::sync::watch;
 
 use crate::access::{Access, Audit};
@@ -17,6 +18,8 @@ use crate::problem::{Problem, STOP_RETRY};
 /// What all answers stand on.
 pub(crate) struct App {
     pub(crate) limiter: Limiter,
+    /// Serves sessions of SDKs.
+    pub(crate) sessions: Arc<Service>,
     pub(crate) doors: Doors,
     pub(crate) access: Access,
     pub(crate) audit: Audit,

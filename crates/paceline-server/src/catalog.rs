@@ -89,6 +89,21 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// Returns the configuration as text, for clients that have none of their own: the file's, or else the API's.
+    pub(crate) fn text(&self) -> Option<String> {
+        let inner = self.inner();
+        if let Some(file) = &self.file {
+            return fs::read_to_string(file).ok();
+        }
+        let mut whole = json!({});
+        for (name, body) in &inner.managed {
+            let account = name.split_once('/').filter(|(account, _)| is_account(&inner.config, account));
+            let (outer, inner) = account.unwrap_or(("resources", name));
+            whole[outer][inner] = Value::Object(body.clone());
+        }
+        (!inner.managed.is_empty()).then(|| whole.to_string())
+    }
+
     /// Returns whose a resource is, and what was put where it is the API's.
     pub(crate) fn owner(&self, name: &str) -> (Owner, Option<Map<String, Value>>) {
         let inner = self.inner();

@@ -12,7 +12,7 @@ use utoipa::openapi::{Info, OpenApi, OpenApiBuilder, SecurityRequirement};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{acquire, events, keys, looks, pages, permits, resources};
+use crate::api::{acquire, events, keys, looks, pages, permits, resources, session};
 use crate::app::App;
 use crate::problem::Facts;
 
@@ -39,6 +39,7 @@ fn described() -> (Router<Arc<App>>, OpenApi) {
         .routes(routes!(looks::lanes))
         .routes(routes!(looks::snapshot))
         .routes(routes!(events::follow))
+        .routes(routes!(session::join))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(pages::openapi))

@@ -9,4 +9,5 @@ pub(crate) mod looks;
 pub(crate) mod pages;
 pub(crate) mod permits;
 pub(crate) mod resources;
+pub(crate) mod session;
 pub(crate) mod views;

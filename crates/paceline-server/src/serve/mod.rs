@@ -17,6 +17,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use paceline::host::{Host, HostOptions};
+use paceline::link::Link;
+use paceline::remote::{Service, link_to};
 use paceline::{Limiter, Mode};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -42,6 +44,7 @@ pub struct Server {
     address: Option<SocketAddr>,
     socket: Option<Socket>,
     tls: Option<Arc<Tls>>,
+    host: Option<Arc<Host>>,
     settings: Settings,
     /// Keeps others off the state directory.
     _lock: Option<File>,
@@ -50,6 +53,9 @@ pub struct Server {
 /// Ends a server from elsewhere.
 #[derive(Clone)]
 pub struct Stop(Arc<App>);
+
+/// How long the server's own tickets may take to say farewell to their ledgers.
+const FAREWELL: Duration = Duration::from_millis(100);
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -70,12 +76,13 @@ impl Server {
         check_bind(&settings, &access, keys.as_deref())?;
         let tls = settings.tls.clone().map(|files| Tls::open(files).map(Arc::new));
         let tls = tls.transpose().map_err(StartError::io("TLS"))?;
-        let limiter = limiter(&settings)?;
+        let (limiter, sessions, host) = limiter(&settings)?;
         let audit = state.as_ref().map(|state| state.join("audit.jsonl"));
         let audit = Audit::open(audit.as_deref()).map_err(StartError::io("audit log"))?;
         let catalog = catalog(&limiter, &settings)?;
         let app = Arc::new(App {
             limiter,
+            sessions,
             doors: Doors::default(),
             access,
             audit,
@@ -87,7 +94,8 @@ impl Server {
             read_timeout: settings.read_timeout,
             openapi: router::openapi().into(),
         });
-        let mut server = Self { app, tcp: None, address: None, socket: None, tls, settings, _lock: lock };
+        let mut server =
+            Self { app, tcp: None, address: None, socket: None, tls, host, settings, _lock: lock };
         server.listen().await?;
         Ok(server)
     }
@@ -186,7 +194,7 @@ impl Server {
 
     /// Serves until it is stopped: open requests end, those that wait are told to ask again, and state is written.
     pub async fn run(self) {
-        let Self { app, tcp, socket, tls, settings, _lock, .. } = self;
+        let Self { app, tcp, socket, tls, host, settings, _lock, .. } = self;
         let desk = Desk {
             app: Arc::clone(&app),
             router: router::router(Arc::clone(&app)),
@@ -220,6 +228,10 @@ impl Server {
         looks.abort();
         follow.abort();
         app.limiter.close();
+        if let Some(host) = host {
+            tokio::time::sleep(FAREWELL).await;
+            tokio::task::block_in_place(|| host.close());
+        }
         log::info!("stopped");
     }
 
@@ -305,13 +317,22 @@ fn check_bind(settings: &Settings, access: &Access, keys: Option<&Path>) -> Resu
     )))
 }
 
-/// Opens the store. Ledgers of the server's own are reached by the protocol of shared stores, as any other.
-fn limiter(settings: &Settings) -> Result<Limiter, StartError> {
+/// Opens the store: what decides here, what serves sessions of SDKs, and the ledgers where they are the server's own.
+fn limiter(settings: &Settings) -> Result<(Limiter, Arc<Service>, Option<Arc<Host>>), StartError> {
     let builder = Limiter::builder().name("server").mode(Mode::from_env()?);
-    Ok(match &settings.backing {
-        Backing::Store { url, prefix, .. } => builder.store(url).key_prefix(prefix).build()?,
-        Backing::Memory | Backing::Disk(_) => builder.link(Host::new(HostOptions::default())).build()?,
-    })
+    let host = match &settings.backing {
+        Backing::Store { url, prefix, .. } => {
+            let limiter = builder.store(url).key_prefix(prefix).build()?;
+            return Ok((limiter, Service::new(link_to(url, prefix)?, "redis"), None));
+        }
+        Backing::Memory => Host::new(HostOptions::default()),
+        Backing::Disk(state) => Host::open(&state.join("ledgers"), HostOptions::default())
+            .map_err(|error| StartError::Settings(error.to_string()))?,
+    };
+    // The server's own tickets go by the protocol of shared stores, as those of any other.
+    let link: Arc<dyn Link> = Arc::clone(&host) as Arc<dyn Link>;
+    let limiter = builder.link(Arc::clone(&link)).build()?;
+    Ok((limiter, Service::new(link, "server"), Some(host)))
 }
 
 fn catalog(limiter: &Limiter, settings: &Settings) -> Result<Catalog, StartError> {

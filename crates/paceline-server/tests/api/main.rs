@@ -16,4 +16,5 @@ mod kit;
 mod page;
 mod permits;
 mod resources;
+mod sessions;
 mod tls;
