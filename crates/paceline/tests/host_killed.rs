@@ -1,5 +1,6 @@
 //! A host with a file whose process is killed at random instants: nothing is granted twice, and a step is lost at most.
 #![cfg(feature = "host")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
