@@ -131,7 +131,7 @@ impl About {
         after: &mut After,
     ) {
         let Some(ticket) = desk.tickets.get(&number) else {
-            self.granted_in_vain(desk, number, now, after);
+            Self::granted_in_vain(desk, number, now, after);
             return;
         };
         let stage = ticket.stage;
@@ -159,7 +159,7 @@ impl About {
 
     /// A ticket was granted for which nobody waits. A store that restarted from older state, a replica for one, may
     /// have it in its line once more.
-    fn granted_in_vain(&self, desk: &mut Desk, number: u64, now: Millis, after: &mut After) {
+    fn granted_in_vain(desk: &mut Desk, number: u64, now: Millis, after: &mut After) {
         let of_flight = desk.flight.iter().flat_map(|flight| &flight.jobs);
         let mut known = desk.queue.iter().chain(of_flight);
         let cancels = known.any(|job| matches!(job.what, What::Cancel(other) if other == number));
@@ -220,7 +220,7 @@ impl About {
     fn acquired(&self, desk: &mut Desk, number: u64, answer: Answer, now: Millis, after: &mut After) {
         let Some(ticket) = desk.tickets.get_mut(&number) else {
             if matches!(answer, Answer::Granted | Answer::Queued { .. }) {
-                self.granted_in_vain(desk, number, now, after);
+                Self::granted_in_vain(desk, number, now, after);
             }
             return;
         };

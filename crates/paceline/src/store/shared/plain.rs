@@ -211,11 +211,10 @@ impl Shared {
             let left = end.saturating_duration_since(Instant::now());
             let most = ask.timeout.map_or(left, |timeout| left.min(timeout));
             match poll.wait(most, ask.patience).await {
-                Waited::Told(told) => return self.decided(&life, ticket, told, Some(&waiter), ask).await,
-                Waited::Waits => {}
+                Waited::Told(told) => return self.decided(&life, ticket, told, Some(&waiter), ask),
                 // Asked anew, under the same id.
                 Waited::Lost if Instant::now() < end => continue,
-                Waited::Lost => {}
+                Waited::Waits | Waited::Lost => {}
             }
             if ask.timeout.is_some_and(|timeout| timeout <= left) {
                 return self.timed_out(&life, ticket).await;
@@ -240,7 +239,7 @@ impl Shared {
         life.with(|desk, now, after| desk.touch(ticket, whole_ms(ask.patience), now, after));
         let most = ask.timeout.map_or(ask.poll, |timeout| timeout.min(ask.poll));
         match poll.wait(most, ask.patience).await {
-            Waited::Told(told) => self.decided(&life, ticket, told, None, ask).await,
+            Waited::Told(told) => self.decided(&life, ticket, told, None, ask),
             Waited::Waits if ask.timeout.is_some_and(|timeout| timeout <= ask.poll) => {
                 self.timed_out(&life, ticket).await
             }
@@ -317,7 +316,7 @@ impl Shared {
     }
 
     /// What a decision means to the caller.
-    async fn decided(
+    fn decided(
         &self,
         life: &Arc<Life>,
         ticket: TicketId,
