@@ -155,10 +155,10 @@ impl Meters {
         };
         match name {
             "paceline_acquires_total" => {
-                own.iter().for_each(|(resource, meters)| meters.outcomes(name, resource, page))
+                own.iter().for_each(|(resource, meters)| meters.outcomes(name, resource, page));
             }
             "paceline_wait_seconds" => {
-                own.iter().for_each(|(resource, meters)| meters.histogram(name, resource, page))
+                own.iter().for_each(|(resource, meters)| meters.histogram(name, resource, page));
             }
             "paceline_line_depth" | "paceline_line_oldest_seconds" => {
                 resources().for_each(|resource| lanes(name, resource, page));

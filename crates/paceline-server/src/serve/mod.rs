@@ -317,8 +317,10 @@ fn check_bind(settings: &Settings, access: &Access, keys: Option<&Path>) -> Resu
     )))
 }
 
+type Opened = (Limiter, Arc<Service>, Option<Arc<Host>>);
+
 /// Opens the store: what decides here, what serves sessions of SDKs, and the ledgers where they are the server's own.
-fn limiter(settings: &Settings) -> Result<(Limiter, Arc<Service>, Option<Arc<Host>>), StartError> {
+fn limiter(settings: &Settings) -> Result<Opened, StartError> {
     let builder = Limiter::builder().name("server").mode(Mode::from_env()?);
     let host = match &settings.backing {
         Backing::Store { url, prefix, .. } => {

@@ -56,7 +56,7 @@ pub(super) enum Keys {
 /// Where the keys are kept.
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {
-    /// The state directory of the server; $XDG_STATE_HOME/paceline if not said
+    /// The state directory of the server; that of this user if not said
     #[arg(long, value_name = "DIRECTORY", env = "PACELINE_STATE")]
     state: Option<PathBuf>,
     /// The file of keys; keys.json of the state directory if not said

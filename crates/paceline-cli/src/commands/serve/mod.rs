@@ -56,13 +56,13 @@ struct Options {
     /// The configuration of limits, followed as it changes; the API cannot change what it names
     #[arg(long, value_name = "FILE", env = "PACELINE_CONFIG")]
     config: Option<PathBuf>,
-    /// Where state, keys and the audit log are kept; $XDG_STATE_HOME/paceline if not said
+    /// Where state, keys and the audit log are kept; the state directory of this user if not said
     #[arg(long, value_name = "DIRECTORY", env = "PACELINE_STATE")]
     state: Option<PathBuf>,
     /// Keep nothing: limits put over the API, keys and use are gone when it stops
     #[arg(long, conflicts_with = "state")]
     memory: bool,
-    /// A store that several servers share, as in redis://HOST; other users see no password in the environment
+    /// A store on Redis that several servers share, by its URL; other users see no password in the environment
     #[arg(
         long,
         value_name = "URL",
