@@ -140,10 +140,12 @@ fn slower(mut configuration: Configuration, scale: u64) -> Configuration {
                 *margin *= scale;
                 match boundaries {
                     Boundaries::Every { period, phase } => {
-                        (*period, *phase) = (*period * scale, *phase * scale)
+                        (*period, *phase) = (*period * scale, *phase * scale);
                     }
                     Boundaries::At(instants) => {
-                        instants.iter_mut().for_each(|instant| *instant = START + *instant * scale);
+                        for instant in instants.iter_mut() {
+                            *instant = START + *instant * scale;
+                        }
                     }
                 }
             }
