@@ -79,6 +79,11 @@ impl Caller {
         self.key.is_for(resource)
     }
 
+    /// Returns whether the key may do everything.
+    pub(crate) fn administers(&self) -> bool {
+        self.key.has(Scope::Admin)
+    }
+
     /// Returns whether the key is for some resources alone.
     pub(crate) fn is_bounded(&self) -> bool {
         !self.key.info.resources.is_empty()

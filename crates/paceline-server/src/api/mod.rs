@@ -9,5 +9,6 @@ pub(crate) mod looks;
 pub(crate) mod pages;
 pub(crate) mod permits;
 pub(crate) mod resources;
+mod rights;
 pub(crate) mod session;
 pub(crate) mod views;

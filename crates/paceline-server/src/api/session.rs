@@ -11,6 +11,7 @@ use futures_util::{SinkExt, StreamExt};
 use paceline::remote::{Incoming, LARGEST, Outgoing, Terms, serve_connection};
 
 use super::answers::Looking;
+use super::rights;
 use crate::access::Acquires;
 use crate::app::App;
 use crate::kind::Kind;
@@ -18,7 +19,8 @@ use crate::problem::Problem;
 
 /// Opens a session
 ///
-/// A `WebSocket` that the libraries of Paceline speak, named as their store by this server's URL. Only keys for all resources.
+/// A `WebSocket` that the libraries of Paceline speak, named as their store by this server's URL. Only keys for all resources. A
+/// key without the scope `admin` cannot change limits, end pauses or purge there.
 #[utoipa::path(
     get, path = "/v1/session", tag = "permits",
     responses((status = 101, description = "The connection carries the session protocol."), Looking)
@@ -36,7 +38,13 @@ pub(crate) async fn join(
         Ok(upgrade) => upgrade,
         Err(error) => return Problem::new(Kind::Malformed, error.body_text()).into_response(),
     };
-    let terms = Terms { configuration: app.catalog.text(), ..Terms::default() };
+    let configuration = app.catalog.text();
+    let terms = if caller.administers() {
+        Terms { configuration, ..Terms::default() }
+    } else {
+        let guard = rights::of_acquirer(caller.name(), configuration.as_deref());
+        Terms { configuration, guard }
+    };
     upgrade.max_message_size(LARGEST).max_frame_size(LARGEST).on_upgrade(move |socket| async move {
         let (outgoing, incoming) = socket.split();
         tokio::select! {

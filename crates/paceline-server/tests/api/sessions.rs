@@ -1,6 +1,9 @@
 //! SDKs that name the server as their store, and use that outlives it.
 
-use paceline::{Demand, Limiter, Usage};
+use std::time::Duration;
+
+use paceline::config::Config;
+use paceline::{Demand, Error, Limiter, Pause, Usage};
 use reqwest::Method;
 use serde_json::json;
 
@@ -43,4 +46,42 @@ async fn use_of_long_limits_outlives_the_server() {
         granted += u32::from(answer.status == 200);
     }
     assert!(granted <= 3, "{granted} more of ten a day, where seven were used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_only_acquires_changes_nothing_through_a_session() {
+    let mut server = Running::usual().await;
+    let keys = [("ops", "admin"), ("worker", "acquire"), ("looker", "read")];
+    let mut secrets = Vec::new();
+    for (name, scope) in keys {
+        let made = server.post("/v1/keys", &json!({"name": name, "scopes": [scope]})).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        secrets.push(made.said("secret"));
+        server.with_key(&secrets[0]);
+    }
+    // Equal URLs are one store in a process: each stands for a program of its own.
+    let url = |secret: &str, host: &str| {
+        server.url("").replace("http://", &format!("http://key:{secret}@")).replace("127.0.0.1", host)
+    };
+    let (worker, looker) = (url(&secrets[1], "127.0.0.1"), url(&secrets[2], "localhost"));
+    let build = |url: String| {
+        let builder = Limiter::builder().store(url).store_timeout(Duration::from_secs(1));
+        tokio::task::spawn_blocking(move || builder.build())
+    };
+    let refused = build(looker).await.unwrap();
+    assert!(matches!(refused, Err(Error::StoreUnavailable { .. })), "{refused:?}");
+
+    let limiter = build(worker).await.unwrap().unwrap();
+    let resource = limiter.resource("gpt").unwrap();
+    resource.acquire(Demand::tokens(10)).await.unwrap().settle(Usage::tokens(10)).await.unwrap();
+    // As a provider's refusal pauses for all who share the key.
+    resource.pause(Pause::lasting(Duration::from_millis(1))).await.unwrap();
+    let before = server.get("/v1/resources/gpt").await.json();
+    let more = "resources:\n  gpt: {tokens_per_minute: 1_000_000_000}\n";
+    limiter.configure(&Config::parse("more", more).unwrap()).unwrap();
+    let acquired = resource.acquire(Demand::tokens(10)).await;
+    let Err(Error::StoreUnavailable { reason, .. }) = acquired else { panic!("{acquired:?}") };
+    assert!(reason.contains("the key worker has not the scope admin, and may not change limits"), "{reason}");
+    let after = server.get("/v1/resources/gpt").await.json();
+    assert_eq!(before["limits"][0]["amount"], after["limits"][0]["amount"]);
 }
