@@ -57,5 +57,6 @@ assert.deepEqual([problem.wanted, problem.most], [5000, 1000]);
 
 const seen = told(await server.GET("/v1/resources/{name}", { params: { path: { name: resource } } }));
 assert.deepEqual([seen.in_flight, seen.waiting], [0, 0]);
-told(await server.DELETE("/v1/resources/{name}", { params: { path: { name: resource } } }));
+const gone = await server.DELETE("/v1/resources/{name}", { params: { path: { name: resource } } });
+assert.equal(gone.response.status, 204);
 console.log("the client of the description works");

@@ -65,6 +65,7 @@ pub(crate) struct AcquireBody {
 
 /// How long a poll waits.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PollQuery {
     /// How long this request waits for the decision; 20 unless said otherwise, at most 60.
@@ -143,6 +144,7 @@ pub(crate) struct RenewBody {
 
 /// A question whether something would go.
 #[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExplainQuery {
     /// The resource.

@@ -47,7 +47,7 @@ pub(crate) struct CreatedBody {
 
 /// Lists the keys
 #[utoipa::path(
-    get, path = "/v1/keys", tag = "keys",
+    get, path = "/v1/keys", tag = "keys", operation_id = "list_keys",
     responses((status = 200, description = "All keys, without their secrets.", body = Vec<KeyInfo>), Looking)
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>, _: Administers) -> Written<Vec<KeyInfo>> {

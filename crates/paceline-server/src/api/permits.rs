@@ -94,7 +94,7 @@ pub(crate) async fn amend(
 
 /// Lists the permits that are out
 #[utoipa::path(
-    get, path = "/v1/permits", tag = "permits",
+    get, path = "/v1/permits", tag = "permits", operation_id = "list_permits",
     responses((status = 200, description = "Those of the resources that the key is for.", body = Vec<PermitBody>), Looking)
 )]
 pub(crate) async fn list(

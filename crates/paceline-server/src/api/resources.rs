@@ -19,7 +19,7 @@ use crate::problem::Problem;
 
 /// Lists the resources
 #[utoipa::path(
-    get, path = "/v1/resources", tag = "resources",
+    get, path = "/v1/resources", tag = "resources", operation_id = "list_resources",
     responses((status = 200, description = "Those that the key is for.", body = Vec<ResourceBody>), Looking)
 )]
 pub(crate) async fn list(
@@ -59,7 +59,7 @@ pub(crate) async fn show(
 /// name is a resource of one's own. What waits keeps its place, what is out keeps what it reserved.
 #[utoipa::path(
     put, path = "/v1/resources/{name}", tag = "resources",
-    request_body(content = Object, example = json!({"requests_per_minute": 500, "tokens_per_minute": 30000})),
+    request_body(content = BTreeMap<String, serde_json::Value>, example = json!({"requests_per_minute": 500, "tokens_per_minute": 30000})),
     params(("name" = String, Path, description = "Its name; the slash may be left as it is")),
     responses(
         (status = 200, description = "It was there, and has these limits.", body = ResourceBody),
@@ -86,7 +86,7 @@ pub(crate) async fn put(
 /// By a merge patch (RFC 7396): what is named is replaced, and what is `null` removed.
 #[utoipa::path(
     patch, path = "/v1/resources/{name}", tag = "resources",
-    request_body(content = Object, example = json!({"tokens_per_minute": 60000})),
+    request_body(content = BTreeMap<String, serde_json::Value>, example = json!({"tokens_per_minute": 60000})),
     params(("name" = String, Path, description = "Its name; the slash may be left as it is")),
     responses((status = 200, description = "Changed.", body = ResourceBody), Changing)
 )]
