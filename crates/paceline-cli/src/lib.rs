@@ -53,6 +53,12 @@ pub fn run(program: Vec<OsString>, arguments: Vec<OsString>) -> u8 {
     }
 }
 
+/// Writes a record to the log of a command that keeps one, and returns whether there is one: for a program around the
+/// command line, whose own logger gets all records.
+pub fn log(record: &log::Record<'_>) -> bool {
+    commands::log(record)
+}
+
 /// Returns how another process of this command line is started.
 fn program() -> std::io::Result<(OsString, &'static [OsString])> {
     match PROGRAM.get().and_then(|program| program.split_first()) {

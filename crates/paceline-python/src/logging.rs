@@ -44,7 +44,8 @@ impl Log for Forward {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
+        // A server that the package's command runs writes its own.
+        if !self.enabled(record.metadata()) || paceline_cli::log(record) {
             return;
         }
         let mut queue = QUEUE.lock();

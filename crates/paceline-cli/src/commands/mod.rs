@@ -36,6 +36,11 @@ impl Done {
     }
 }
 
+/// Writes a record to the log of a command that keeps one.
+pub(crate) fn log(record: &log::Record<'_>) -> bool {
+    serve::log(record)
+}
+
 /// Returns a runtime for commands that use sockets.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::io("runtime"))

@@ -4,6 +4,8 @@ mod file;
 mod keys;
 mod logging;
 
+pub(crate) use logging::write as log;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -109,7 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<Done, Failure> {
         return keys::run(keys);
     }
     let options = file::filled(&args.options)?;
-    logging::start(options.log_json)?;
+    logging::start(options.log_json);
     let settings = settings(&options)?;
     runtime()?.block_on(async {
         let server = Server::start(settings).await.map_err(failure)?;
