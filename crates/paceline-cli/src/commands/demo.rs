@@ -34,6 +34,7 @@ Examples:
   paceline demo --config limits.yaml --json       limits of your own, a line of JSON
   paceline demo --private-redis --processes 4     four processes, one line, on Redis
   paceline demo --store redis://localhost --processes 4 --kill-one
+  paceline demo --store http://127.0.0.1:7411 --processes 4
 
 The bound is the earliest time at which the provider's own rule lets a limiter grant the last call that knows of each
 call only what it reserves: for limits that refill (work - burst + held) / rate, for windows
@@ -160,13 +161,22 @@ fn shared(args: &Args) -> Result<Option<Shared>, Failure> {
     let run = RandomState::new().hash_one(clock::unix_us());
     let prefix = format!("paceline-demo-{:08x}:", run >> 32);
     if let Some(url) = store {
-        // Refuses what is no URL of a shared store, and shows it without its secrets.
-        let shown = paceline::inspect::Store::open(url, &prefix)?.url().to_owned();
+        let shown = shown(url, &prefix)?;
         return Ok(Some(Shared { url: url.to_owned(), prefix, shown, _server: None }));
     }
     let server = PrivateRedis::start()?;
     let shown = format!("a redis-server of its own on port {}", server.port());
     Ok(Some(Shared { url: server.url(), prefix, shown, _server: Some(server) }))
+}
+
+/// Refuses what is no URL of a shared store, and returns it without its secrets.
+fn shown(url: &str, prefix: &str) -> Result<String, Failure> {
+    let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+    if ["http", "https", "unix", "local"].contains(&scheme.to_ascii_lowercase().as_str()) {
+        paceline::Limiter::builder().store(url).name("demo").build()?.close();
+        return Ok(format!("{scheme}:{}", rest.rsplit_once('@').map_or(rest, |(_, place)| place)));
+    }
+    Ok(paceline::inspect::Store::open(url, prefix)?.url().to_owned())
 }
 
 /// Says to workers all that they need, but for the provider's address.
