@@ -87,7 +87,7 @@ class Limiter(_native.Limiter):
 
         :raises ConfigError: where it is wrong; the one before stays in force.
         """
-        self.reconfigure(**_source(None, config, {}))
+        self.reconfigure(**_source(None, config, {}, None))
 
     def limited(self, resource: str | None = None, /, *, settle: bool = True, **asked: Any) -> Callable[[_F], _F]:
         """Returns a decorator: each call of the function acquires first, and settles with what the function returns.
