@@ -188,6 +188,7 @@ async fn keys_made_by_hand_are_taken_over_while_the_server_runs() {
     assert_eq!(server.get("/v1/lanes").await.status, 200);
     // A file that was damaged leaves the keys in force, and none that was made opens the door again.
     std::fs::write(file.path(), "{").unwrap();
+    // That nothing comes of it has no sign to wait for: files are looked at each second.
     tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
     assert_eq!(server.get("/v1/lanes").await.status, 200);
 }

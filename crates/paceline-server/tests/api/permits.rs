@@ -184,6 +184,7 @@ async fn a_permit_ends_at_its_lease_and_lives_on_when_it_is_renewed() {
     let renewed = server.granted(&ask).await;
     let answer = server.post(&format!("/v1/permits/{renewed}/renew"), &json!({"lease_seconds": 60})).await;
     assert_eq!(answer.status, 204, "{}", answer.text);
+    // Longer than its first lease, after which it must still be there.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     let settled = server.post(&format!("/v1/permits/{renewed}/settle"), &json!({})).await;
     assert_eq!(settled.status, 200, "{}", settled.text);

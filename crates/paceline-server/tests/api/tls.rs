@@ -25,6 +25,7 @@ async fn a_new_certificate_is_used_and_a_bad_one_is_not() {
     assert!(plain.is_err(), "nothing is said in the clear");
 
     std::fs::write(&certificates.cert, "nonsense").unwrap();
+    // That nothing comes of it has no sign to wait for: files are looked at each second.
     tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
     assert_eq!(trusted.get(&url).send().await.unwrap().status(), 200, "the one before stays in use");
     let fresh = Certificates::make(other.path());
