@@ -90,6 +90,11 @@ impl Plains {
         self.young.get(&session).or_else(|| self.old.get(&session)).copied()
     }
 
+    /// How long ago it was asked for, where that was here.
+    fn waited(&self, session: SessionId, now: Millis) -> Millis {
+        self.asked(session).map_or(0, |asked| now.saturating_sub(asked.since))
+    }
+
     fn forget(&mut self, session: SessionId) {
         self.polls.remove(&session);
         if self.young.remove(&session).is_none() {
@@ -163,6 +168,11 @@ impl Poll {
                     if step == end {
                         return Waited::Waits;
                     }
+                    // What was pushed to a connection that had broken.
+                    if let Ok(Answer::Granted) = self.life.look_at(ticket).await {
+                        let waited = self.life.with(|desk, now, _| desk.plains.waited(ticket.session, now));
+                        return Waited::Told(Told::Granted(waited));
+                    }
                 }
             }
         }
@@ -227,16 +237,22 @@ impl Shared {
     pub(crate) async fn plain_poll(&self, ticket: TicketId, ask: &PlainAsk) -> Result<Plain, Error> {
         let life = self.here();
         let mut poll = Poll::begin(&life, ticket);
-        let over = || Error::PermitOver(self.about.id_of(ticket));
-        let ahead = match life.look_at(ticket).await? {
+        let (mut stands, mut waited) = (life.look_at(ticket).await?, 0);
+        if matches!(stands, Answer::Queued { .. }) {
+            // Its pushes come here from the touch on. What was granted before that was pushed elsewhere.
+            life.with(|desk, now, after| desk.touch(ticket, whole_ms(ask.patience), now, after));
+            stands = life.look_at(ticket).await?;
+            waited = life.with(|desk, now, _| desk.plains.waited(ticket.session, now));
+        }
+        let ahead = match stands {
             Answer::Granted => {
                 life.with(|desk, now, after| desk.touch(ticket, whole_ms(ask.lease), now, after));
-                return Ok(Plain::Granted { permit: self.about.id_of(ticket), waited: Duration::ZERO });
+                let waited = Duration::from_millis(waited);
+                return Ok(Plain::Granted { permit: self.about.id_of(ticket), waited });
             }
             Answer::Queued { ahead } => ahead,
-            _ => return Err(over()),
+            _ => return Err(Error::PermitOver(self.about.id_of(ticket))),
         };
-        life.with(|desk, now, after| desk.touch(ticket, whole_ms(ask.patience), now, after));
         let most = ask.timeout.map_or(ask.poll, |timeout| timeout.min(ask.poll));
         match poll.wait(most, ask.patience).await {
             Waited::Told(told) => self.decided(&life, ticket, told, None, ask),
