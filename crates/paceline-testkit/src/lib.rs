@@ -23,7 +23,9 @@ mod signals;
 mod wait;
 
 pub use certificates::Certificates;
+pub use ports::free as free_port;
 pub use processes::{Processes, Talking, Worker, worker};
 pub use proxy::{Fault, FaultProxy};
 pub use redis::{Redis, RedisCluster, RedisSentinel, RedisServer, Reply, Talk, slot_of};
+pub use signals::allow_open_files;
 pub use wait::{pause, until};
