@@ -336,11 +336,8 @@ async fn story(kills: u64, seed: u64) {
             ended.unwrap();
         } else {
             let shown = http.get("/v1/snapshot").await;
-            panic!(
-                "caller {at} is not served: at {} it does {:?}; {shown:?}",
-                now(),
-                crew.doing.lock().unwrap().get(&(at as u64))
-            );
+            let does = crew.doing.lock().unwrap().get(&(at as u64)).cloned();
+            panic!("caller {at} is not served: at {} it does {does:?}; {shown:?}", now());
         }
     }
     nothing_is_out(&http).await;

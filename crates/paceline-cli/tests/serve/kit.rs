@@ -249,9 +249,9 @@ pub(crate) fn limit<'a>(shown: &'a Value, metric: &str) -> &'a Value {
     limits.iter().find(|limit| limit["metric"] == metric).unwrap_or_else(|| panic!("no {metric}: {shown}"))
 }
 
-/// Opens a limiter on a store that stands, in which a process of its own could be.
+/// Opens a limiter on a store that stands, whose callers wait for it for longer than any fault lasts.
 pub(crate) fn limiter(url: &str) -> Limiter {
-    Limiter::builder().store(url).build().unwrap()
+    Limiter::builder().store(url).store_timeout(Duration::from_secs(30)).build().unwrap()
 }
 
 /// Runs a test on a runtime of its own.
