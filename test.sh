@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every check and every test. Needs a Rust toolchain (see rust-version in Cargo.toml), a C compiler for one
 # dependency, redis-server, which it installs where it may, Python 3.10 or later, and Node.js 20 or later; says what is missing. `./test.sh long`
-# adds the long runs of the exam, and three minutes of faults at random; `./test.sh python` runs the tests of the Python
+# adds the long runs of the exam, three minutes of faults at random, a hundred kills of a server and ten thousand who wait
+# at it; `./test.sh python` runs the tests of the Python
 # package alone, `./test.sh clients` those of other languages.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -79,6 +80,8 @@ fi
 if [ "${1:-}" = long ]; then
     export PACELINE_EXAM_STEPS="${PACELINE_EXAM_STEPS:-400000}"
     export PACELINE_SOAK_S="${PACELINE_SOAK_S:-180}"
+    export PACELINE_SERVE_KILLS="${PACELINE_SERVE_KILLS:-100}" PACELINE_CROWD="${PACELINE_CROWD:-10000}"
+    export PACELINE_MUTATIONS="${PACELINE_MUTATIONS:-500000}"
 fi
 
 if cargo fmt --version >/dev/null 2>&1; then

@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod deploy;
 mod explain;
 mod fake_provider;
 mod help;
