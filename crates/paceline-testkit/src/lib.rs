@@ -15,6 +15,7 @@
 #![allow(clippy::missing_panics_doc, reason = "everything here panics rather than return an error")]
 
 mod certificates;
+mod mutations;
 mod ports;
 mod processes;
 mod proxy;
@@ -23,6 +24,7 @@ mod signals;
 mod wait;
 
 pub use certificates::Certificates;
+pub use mutations::mutate;
 pub use ports::free as free_port;
 pub use processes::{Processes, Talking, Worker, worker};
 pub use proxy::{Fault, FaultProxy};

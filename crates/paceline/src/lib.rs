@@ -37,6 +37,9 @@ struct LocalPage;
 struct Readme;
 
 pub mod config;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "host")]
 pub mod host;
 #[cfg(feature = "redis")]

@@ -4,6 +4,8 @@ pub(crate) mod acquire;
 pub(crate) mod answers;
 pub(crate) mod bodies;
 pub(crate) mod events;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 pub(crate) mod keys;
 pub(crate) mod looks;
 pub(crate) mod pages;
@@ -12,3 +14,6 @@ pub(crate) mod resources;
 mod rights;
 pub(crate) mod session;
 pub(crate) mod views;
+
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzzing::{read_bodies, read_queries};
