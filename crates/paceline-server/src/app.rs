@@ -1,6 +1,6 @@
 //! What all answers stand on.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use paceline::Limiter;
@@ -13,6 +13,7 @@ use crate::doors::Doors;
 use crate::feed::Feed;
 use crate::kind::Kind;
 use crate::meters::Meters;
+use crate::observed::Sessions;
 use crate::problem::{Problem, STOP_RETRY};
 
 /// What all answers stand on.
@@ -26,6 +27,8 @@ pub(crate) struct App {
     pub(crate) catalog: Catalog,
     pub(crate) feed: Feed,
     pub(crate) meters: Meters,
+    /// What is remembered of sessions of SDKs.
+    pub(crate) seen: Mutex<Sessions>,
     pub(crate) stopping: watch::Sender<bool>,
     pub(crate) patience: Duration,
     pub(crate) read_timeout: Duration,

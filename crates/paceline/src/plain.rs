@@ -47,6 +47,8 @@ pub enum Plain {
         permit: PermitId,
         /// How long it waited in line, where this process saw that.
         waited: Duration,
+        /// Its resource, where this process asked for it and had not told of the grant before.
+        news_of: Option<Name>,
     },
     /// It waits.
     Waiting {

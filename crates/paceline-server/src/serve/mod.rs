@@ -12,8 +12,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use paceline::host::{Host, HostOptions};
@@ -89,6 +89,7 @@ impl Server {
             catalog,
             feed: Feed::new(),
             meters: Meters::default(),
+            seen: Mutex::default(),
             stopping: watch::Sender::new(false),
             patience: settings.patience,
             read_timeout: settings.read_timeout,
@@ -218,6 +219,7 @@ impl Server {
             loop {
                 ticks.tick().await;
                 look(&looked, tls.as_deref(), false);
+                look_for_near(&looked).await;
             }
         });
         app.stops().await;
@@ -278,6 +280,16 @@ fn look(app: &App, tls: Option<&Tls>, anyhow: bool) {
             }
         }
     });
+}
+
+/// Looks which limits are nearly used up; what changed comes back as an event.
+async fn look_for_near(app: &App) {
+    if app.limiter.warns() {
+        match app.limiter.near_limits().await {
+            Ok(near) => app.meters.near(near),
+            Err(error) => log::debug!("limits cannot be looked at: {error}"),
+        }
+    }
 }
 
 /// Makes the state directory, and keeps others off it.

@@ -39,6 +39,8 @@ pub(super) struct Plains {
 struct Asked {
     slot: usize,
     since: Millis,
+    /// Whether the grant was told.
+    told: bool,
 }
 
 /// What a poll is told.
@@ -79,7 +81,8 @@ impl Plains {
         self.due = None;
     }
 
-    fn remember(&mut self, session: SessionId, asked: Asked) {
+    fn remember(&mut self, session: SessionId, slot: usize, since: Millis) {
+        let asked = self.asked(session).unwrap_or(Asked { slot, since, told: false });
         if self.young.len() >= KEPT {
             self.old = std::mem::take(&mut self.young);
         }
@@ -88,6 +91,12 @@ impl Plains {
 
     fn asked(&self, session: SessionId) -> Option<Asked> {
         self.young.get(&session).or_else(|| self.old.get(&session)).copied()
+    }
+
+    /// Returns what was asked when the grant is told for the first time.
+    fn first_told(&mut self, session: SessionId) -> Option<Asked> {
+        let asked = self.young.get_mut(&session).or_else(|| self.old.get_mut(&session))?;
+        (!std::mem::replace(&mut asked.told, true)).then_some(*asked)
     }
 
     /// How long ago it was asked for, where that was here.
@@ -245,11 +254,7 @@ impl Shared {
             waited = life.with(|desk, now, _| desk.plains.waited(ticket.session, now));
         }
         let ahead = match stands {
-            Answer::Granted => {
-                life.with(|desk, now, after| desk.touch(ticket, whole_ms(ask.lease), now, after));
-                let waited = Duration::from_millis(waited);
-                return Ok(Plain::Granted { permit: self.about.id_of(ticket), waited });
-            }
+            Answer::Granted => return Ok(life.granted(ticket, Some(whole_ms(ask.lease)), waited)),
             Answer::Queued { ahead } => ahead,
             _ => return Err(Error::PermitOver(self.about.id_of(ticket))),
         };
@@ -432,8 +437,7 @@ impl Life {
                 head_start: request.head_start,
                 wait: !request.at_once,
             };
-            let asked = Asked { slot: waiter.slot, since: now };
-            desk.plains.remember(ticket.session, asked);
+            desk.plains.remember(ticket.session, waiter.slot, now);
             let (tell, answer) = oneshot::channel();
             desk.push(What::AcquireFor(Box::new(command)), Tell::Raw(tell), now, after);
             Ok((waiter, answer))
@@ -466,15 +470,19 @@ impl Life {
         let about = &self.about;
         let permit = about.id_of(ticket);
         let waited = Duration::from_millis(waited);
-        self.with(|desk, now, after| {
+        let news_of = self.with(|desk, now, after| {
             if let Some(lease) = lease {
                 desk.touch(ticket, lease, now, after);
             }
-            let Some(asked) = desk.plains.asked(ticket.session) else { return };
+            let asked = desk.plains.first_told(ticket.session)?;
             let resource = desk.book.name_of(asked.slot);
-            about.hub.tell(&mut after.wakers, || Event::Granted { permit: permit.clone(), resource, waited });
+            about.hub.tell(&mut after.wakers, || {
+                let resource = Name::clone(&resource);
+                Event::Granted { permit: permit.clone(), resource, waited }
+            });
+            Some(resource)
         });
-        Plain::Granted { permit, waited }
+        Plain::Granted { permit, waited, news_of }
     }
 
     fn queued(&self, ticket: TicketId, ahead: u64, patience: Millis) {
