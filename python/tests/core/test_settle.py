@@ -680,3 +680,17 @@ def test_lanes_and_head_starts(make: Make, clock: paceline.ManualClock) -> None:
     assert order == ["fast", "slow"]
     with pytest.raises(paceline.UnknownResource, match="test/model: there is no lane other"):
         limiter.acquire(lane="other").wait()
+
+
+def test_a_limit_that_is_nearly_used_up_is_told(clock: paceline.ManualClock) -> None:
+    config = {"test": {"near": {"tokens_per_minute": 1_000, "warn_at": "80%"}}}
+    limiter = paceline.Limiter(config=config, store="memory://near", clock=clock)
+    events = limiter.events()
+    limiter.record(tokens=900).wait()
+    near = {"limit": "test/near/tokens_per_minute", "metric": "tokens", "used": 900, "most": 1_000, "warn_at": 0.8}
+    assert limiter.near_limits().wait() == [near]
+    told = next(event for event in events if event.kind == "near_limit")
+    assert told.facts == near
+    clock.advance(60)
+    assert limiter.near_limits().wait() == []
+    assert next(events).kind == "no_longer_near"
