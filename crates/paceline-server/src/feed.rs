@@ -30,7 +30,7 @@ pub(crate) struct Feed {
     offered: Mutex<Offered>,
 }
 
-/// How many events sessions told of in this second, and how many of them were too many.
+/// How many events of callers there were in this second, and how many of them were too many.
 #[derive(Default)]
 struct Offered {
     second: u64,
@@ -41,7 +41,7 @@ struct Offered {
 /// How many events are kept for readers who come back.
 pub(crate) const KEPT: usize = 4_096;
 
-/// How many events of sessions are told in a second at most.
+/// How many events of callers are told in a second at most.
 const MOST_A_SECOND: u64 = 2_000;
 
 impl Feed {
@@ -69,8 +69,16 @@ impl Feed {
         self.last.send_replace(number);
     }
 
-    /// Adds an event that is one of very many: in each second as many as are kept, and then how many were left out.
+    /// Adds an event that is one of very many, of which so many a second are told; then how many were left out.
     pub(crate) fn offer(&self, name: &'static str, told: impl FnOnce() -> (Option<Name>, Value)) {
+        if self.has_room() {
+            let (resource, data) = told();
+            self.put(name, resource, data);
+        }
+    }
+
+    /// Whether one more of very many may be added in this second.
+    fn has_room(&self) -> bool {
         let left_out = {
             let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
             let second = clock::unix_ms() / 1_000;
@@ -82,15 +90,14 @@ impl Feed {
             offered.taken += 1;
             if offered.taken > MOST_A_SECOND {
                 offered.left_out += 1;
-                return;
+                return false;
             }
             left_out
         };
         if left_out > 0 {
             self.put("lost", None, json!({"events": left_out}));
         }
-        let (resource, data) = told();
-        self.put(name, resource, data);
+        true
     }
 
     /// Returns the id of an event.
@@ -131,6 +138,17 @@ impl Feed {
     }
 
     fn tell(&self, event: &Event) {
+        let of_callers = matches!(
+            event,
+            Event::Queued { .. }
+                | Event::Granted { .. }
+                | Event::Refused { .. }
+                | Event::Cancelled { .. }
+                | Event::Settled { .. }
+        );
+        if of_callers && !self.has_room() {
+            return;
+        }
         if let Some((name, resource, data)) = told(event) {
             self.put(name, resource, data);
         }

@@ -134,6 +134,15 @@ impl Limiter {
         self.plain_account(ticket)?.plain_poll(ticket.ticket, ask).await
     }
 
+    /// Ends all polls that are under way: each is answered as when its time is over.
+    pub fn end_polls(&self) {
+        for account in self.0.store.accounts() {
+            if let Account::Shared(account) = account {
+                account.end_polls();
+            }
+        }
+    }
+
     /// Ends a permit, or gives up a place in line.
     pub async fn plain_end(&self, permit: &PermitId, end: PlainEnd) -> Result<Settled, Error> {
         self.plain_account(permit)?.plain_end(permit.ticket, end).await

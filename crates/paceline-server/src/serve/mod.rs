@@ -224,7 +224,7 @@ impl Server {
         });
         app.stops().await;
         tasks.close();
-        if tokio::time::timeout(settings.stop_within, tasks.wait()).await.is_err() {
+        if tokio::time::timeout(settings.stop_within, last_answers(&app, &tasks)).await.is_err() {
             log::warn!("{} connections did not end in time, and are cut", tasks.len());
         }
         looks.abort();
@@ -259,6 +259,18 @@ impl Stop {
     /// Begins the end.
     pub fn now(&self) {
         self.0.stopping.send_replace(true);
+    }
+}
+
+/// Waits for the open requests, and ends the polls among them, those too that begin at the last moment.
+async fn last_answers(app: &App, tasks: &TaskTracker) {
+    let mut answered = std::pin::pin!(tasks.wait());
+    loop {
+        app.limiter.end_polls();
+        tokio::select! {
+            () = answered.as_mut() => return,
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+        }
     }
 }
 
