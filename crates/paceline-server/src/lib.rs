@@ -16,6 +16,7 @@ mod feed;
 pub mod fuzzing;
 mod kind;
 mod meters;
+mod observed;
 mod persist;
 mod policy;
 mod problem;
