@@ -13,3 +13,4 @@ mod run;
 mod serve;
 mod simulate;
 mod status;
+mod top;
