@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    Done, apply, check, completions, demo, explain, fake_provider, operate, schema, serve, simulate, status, top,
+    Done, apply, check, completions, demo, explain, fake_provider, operate, schema, serve, simulate, status,
+    top,
 };
 use crate::demo::worker;
 use crate::failure::Failure;

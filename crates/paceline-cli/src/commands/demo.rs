@@ -152,7 +152,8 @@ fn watched<T: Send>(
     top::check_terminal()?;
     std::thread::scope(|scope| {
         let working = scope.spawn(work);
-        let url = shared.map_or_else(|| format!("process:{WATCHED}@{}", std::process::id()), |it| it.url.clone());
+        let url =
+            shared.map_or_else(|| format!("process:{WATCHED}@{}", std::process::id()), |it| it.url.clone());
         let prefix = shared.map_or("", |shared| &shared.prefix);
         let opened = loop {
             match top::open(&url, prefix) {

@@ -24,7 +24,7 @@ Exits with 1 if the store cannot be seen.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// What to look at: http(s)://HOST, unix:PATH, redis://HOST or process:NAME; a process that published itself if not said
+    /// What to look at: a control plane, a store on Redis, or a process as in process:NAME; the one that published itself if not said
     #[arg(long, value_name = "URL", env = "PACELINE_STORE", hide_env_values = true)]
     store: Option<String>,
     /// What the names of all keys of a store on Redis begin with

@@ -160,13 +160,12 @@ impl App {
 
     /// Takes in that a look failed.
     pub(crate) fn failed(&mut self, reason: String, now: &str, at: f64) {
-        match &mut self.stale {
-            Some(stale) => stale.reason = reason,
-            None => {
-                self.log.note(now, "store-lost", &self.place, reason.clone(), Weight::Bad);
-                self.stale = Some(Stale { since: time_of_day(now), at, reason });
-            }
+        if let Some(stale) = &mut self.stale {
+            stale.reason = reason;
+            return;
         }
+        self.log.note(now, "store-lost", &self.place, reason.clone(), Weight::Bad);
+        self.stale = Some(Stale { since: time_of_day(now), at, reason });
     }
 
     /// Takes in an event.
@@ -270,7 +269,10 @@ impl App {
         let by = match self.sort {
             Sort::Waiting => {
                 let oldest = |row: &Row<'_>| row.resource.oldest().unwrap_or(-1.0);
-                oldest(other).total_cmp(&oldest(one)).then(other.resource.paused.cmp(&one.resource.paused))
+                oldest(other)
+                    .total_cmp(&oldest(one))
+                    .then(other.resource.waiting.cmp(&one.resource.waiting))
+                    .then(other.resource.paused.cmp(&one.resource.paused))
             }
             Sort::Taken => one.least_left().total_cmp(&other.least_left()),
             Sort::Grants => other.grants.unwrap_or(0.0).total_cmp(&one.grants.unwrap_or(0.0)),
@@ -287,10 +289,9 @@ impl App {
 
     /// Says what binds now and who waits.
     pub(crate) fn headline(&self) -> String {
-        self.sample.as_ref().map_or_else(
-            || format!("Looking at {} …", self.place),
-            |sample| headline(&self.history, sample),
-        )
+        self.sample
+            .as_ref()
+            .map_or_else(|| format!("Looking at {} …", self.place), |sample| headline(&self.history, sample))
     }
 
     /// Does what a key says.
@@ -306,13 +307,11 @@ impl App {
             }
             Mode::Chart(chart) => self.key_of_chart(key.code, chart),
             Mode::Help => matches!(key.code, KeyCode::Char('q')).then_some(Act::Quit),
-            Mode::Confirm(order) => match key.code {
-                KeyCode::Char('y' | 'Y') => Some(Act::Order(order)),
-                _ => {
-                    self.notice = Some(("nothing was changed".to_owned(), true));
-                    None
-                }
-            },
+            Mode::Confirm(order) if matches!(key.code, KeyCode::Char('y' | 'Y')) => Some(Act::Order(order)),
+            Mode::Confirm(_) => {
+                self.notice = Some(("nothing was changed".to_owned(), true));
+                None
+            }
         }
     }
 

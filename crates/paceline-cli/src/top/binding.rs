@@ -1,5 +1,7 @@
 //! Which limit a line waits for, and that in words.
 
+use std::fmt::Write as _;
+
 use super::history::{Flow, History};
 use super::sample::{Ledger, Limit, Resource, Sample, count, signed};
 use super::words::{lasting, short, spoken, wait};
@@ -52,7 +54,8 @@ pub(crate) fn binding<'a>(
     }
     let grants = history.course(&ledger.name, &resource.name).and_then(|course| course.grants.recent());
     let enforced = resource.limits.iter().filter(|limit| !limit.shadow);
-    let needs = enforced.map(|limit| Need::of(history.flow(&ledger.name, &limit.name), limit, resource, grants));
+    let needs =
+        enforced.map(|limit| Need::of(history.flow(&ledger.name, &limit.name), limit, resource, grants));
     let needs: Vec<Need<'_>> = needs.collect();
     let lacking = needs.iter().filter(|need| need.lacks > 0.0);
     if let Some(need) = lacking.max_by(|one, other| one.takes().total_cmp(&other.takes())) {
@@ -88,7 +91,6 @@ impl<'a> Need<'a> {
         let known = is_one || told.is_some();
         let refills = flow.and_then(|flow| flow.refills);
         let goes_in = match (limit.window_seconds, refills) {
-            (None, _) => None,
             (Some(_), Some(false)) => limit.full_in_seconds,
             (Some(window), _) if known => Some(lacks.max(0.0) * window / count(limit.amount.max(1))),
             _ => None,
@@ -108,9 +110,10 @@ pub(crate) fn share_left(limit: &Limit) -> f64 {
 
 /// Says what binds now and who waits, of the whole store.
 pub(crate) fn headline(history: &History, sample: &Sample) -> String {
-    let all = sample.ledgers.iter().flat_map(|ledger| {
-        ledger.resources.iter().map(move |resource| (ledger, resource))
-    });
+    let all = sample
+        .ledgers
+        .iter()
+        .flat_map(|ledger| ledger.resources.iter().map(move |resource| (ledger, resource)));
     let mut lines: Vec<(&Ledger, &Resource, Binding<'_>)> = all
         .filter_map(|(ledger, resource)| Some((ledger, resource, binding(history, ledger, resource)?)))
         .collect();
@@ -123,7 +126,9 @@ pub(crate) fn headline(history: &History, sample: &Sample) -> String {
     match lines.len() - 1 {
         0 => {}
         1 => text.push_str("; 1 more resource has a line"),
-        more => text.push_str(&format!("; {more} more resources have lines")),
+        more => {
+            let _ = write!(text, "; {more} more resources have lines");
+        }
     }
     text
 }
@@ -138,16 +143,16 @@ pub(crate) fn sentence(resource: &Resource, binding: Binding<'_>) -> String {
         Why::Paused(Some(left)) => format!("{name} is paused for {}", lasting(left)),
         Why::Paused(None) => format!("{name} is paused until it is resumed"),
         Why::LimitPaused(limit) => {
-            let until = limit.paused_for_seconds.map_or_else(
-                || "until it is resumed".to_owned(),
-                |left| format!("for {}", lasting(left)),
-            );
+            let until = limit
+                .paused_for_seconds
+                .map_or_else(|| "until it is resumed".to_owned(), |left| format!("for {}", lasting(left)));
             format!("{name} waits: {} is paused {until}", spoken(limit.short(name)))
         }
         Why::Limit(limit) => format!("{name} waits for {}", bound(limit, name)),
         Why::Unknown => format!("{name} has a line"),
     };
-    let oldest = resource.oldest().map_or_else(String::new, |oldest| format!(", the oldest {}", lasting(oldest)));
+    let oldest =
+        resource.oldest().map_or_else(String::new, |oldest| format!(", the oldest {}", lasting(oldest)));
     format!("{what}; {}{oldest}", wait(resource.waiting))
 }
 
@@ -168,13 +173,13 @@ fn bound(limit: &Limit, resource: &str) -> String {
 fn nobody(sample: &Sample) -> String {
     let paused = sample.resources().find(|resource| resource.paused);
     if let Some(resource) = paused {
-        let until = resource.paused_for_seconds.map_or_else(
-            || "until it is resumed".to_owned(),
-            |left| format!("for {}", lasting(left)),
-        );
+        let until = resource
+            .paused_for_seconds
+            .map_or_else(|| "until it is resumed".to_owned(), |left| format!("for {}", lasting(left)));
         return format!("{} is paused {until}; nobody waits", resource.name);
     }
-    let all = sample.resources().flat_map(|resource| resource.limits.iter().map(move |limit| (resource, limit)));
+    let all =
+        sample.resources().flat_map(|resource| resource.limits.iter().map(move |limit| (resource, limit)));
     let used = all.filter(|(_, limit)| limit.used + limit.held > 0 && limit.most > 0);
     let nearest = used.min_by(|one, other| share_left(one.1).total_cmp(&share_left(other.1)));
     match nearest {
@@ -218,7 +223,10 @@ mod tests {
             "gpt waits for tokens per minute: -100 of 30.0k left, full again in 61 s; 12 wait, the oldest 10 s"
         );
         assert!(of(limits(0, 0, 4)).starts_with("gpt waits for concurrent requests: 4 of 4 in flight"));
-        assert!(of(limits(27_000, 499, 3)).contains("tokens per minute: 3,000 of 30.0k left"), "calls differ");
+        assert!(
+            of(limits(27_000, 499, 3)).contains("tokens per minute: 3,000 of 30.0k left"),
+            "calls differ"
+        );
         assert_eq!(of(Vec::new()), "gpt has a line; 12 wait, the oldest 10 s");
     }
 
@@ -256,7 +264,10 @@ mod tests {
             said(fixed::resource("gpt", limits(15_000, 10, 0), Vec::new())),
             "Nobody waits; nearest its limit is gpt with 50 % of tokens per minute taken"
         );
-        assert_eq!(said(fixed::resource("gpt", limits(0, 0, 0), Vec::new())), "Nobody waits, and nothing is in use");
+        assert_eq!(
+            said(fixed::resource("gpt", limits(0, 0, 0), Vec::new())),
+            "Nobody waits, and nothing is in use"
+        );
         assert_eq!(said_of_nothing(), "There are no resources yet");
     }
 

@@ -13,7 +13,8 @@ pub(crate) fn limit(name: &str, amount: u64, window: Option<f64>, used: u64) -> 
         most: amount,
         used,
         left: i64::try_from(amount).unwrap() - i64::try_from(used).unwrap(),
-        full_in_seconds: window.map(|window| window * super::sample::count(used) / super::sample::count(amount)),
+        full_in_seconds: window
+            .map(|window| window * super::sample::count(used) / super::sample::count(amount)),
         ..Limit::default()
     }
 }

@@ -279,6 +279,8 @@ mod tests {
         }
         assert_eq!(history.flow("default", "gpt/tokens").unwrap().taken.values().count(), KEPT);
         history.take(&Sample::default(), 701.0);
-        assert!(history.course("default", "gpt").is_none() && history.flow("default", "gpt/tokens").is_none());
+        assert!(
+            history.course("default", "gpt").is_none() && history.flow("default", "gpt/tokens").is_none()
+        );
     }
 }

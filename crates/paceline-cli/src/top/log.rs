@@ -1,4 +1,4 @@
-//! What happened, a line each, the newest last: many of a kind in one second are one line.
+//! What happened, a line each, the newest last: many of a kind at about one time are one line.
 
 use std::collections::VecDeque;
 
@@ -72,8 +72,12 @@ impl Log {
     }
 
     fn put(&mut self, mut entry: Entry) {
+        // Usual things go together for ten seconds, so that they do not push out what matters.
+        let together = if entry.weight == Weight::Usual { 7 } else { 8 };
         let same = |other: &&mut Entry| {
-            other.time == entry.time && other.name == entry.name && other.about == entry.about
+            other.time.get(..together) == entry.time.get(..together)
+                && other.name == entry.name
+                && other.about == entry.about
         };
         let merges = entry.weight == Weight::Usual || entry.name == "refused";
         if let Some(other) = self.0.iter_mut().rev().take(NEAR).find(same).filter(|_| merges) {
@@ -147,7 +151,11 @@ fn entry(name: &str, data: &Value) -> Entry {
     let text = |field: &str| data[field].as_str().unwrap_or_default().to_owned();
     let about = ["resource", "target", "ledger", "store"].map(text).into_iter().find(|name| !name.is_empty());
     let returned = data["returned"].as_object().map_or(0, |amounts| {
-        amounts.iter().filter(|(metric, _)| metric.ends_with("tokens")).filter_map(|(_, sum)| sum.as_u64()).sum()
+        amounts
+            .iter()
+            .filter(|(metric, _)| metric.ends_with("tokens"))
+            .filter_map(|(_, sum)| sum.as_u64())
+            .sum()
     });
     let mut entry = Entry {
         time: time_of_day(&text("at")),
@@ -199,22 +207,20 @@ mod tests {
     }
 
     fn lines(log: &Log) -> Vec<String> {
-        let line = |entry: &Entry| {
-            format!("{} {} {}: {}", entry.time, entry.name, entry.about, entry.detail)
-        };
+        let line = |entry: &Entry| format!("{} {} {}: {}", entry.time, entry.name, entry.about, entry.detail);
         log.newest().map(line).collect()
     }
 
     #[test]
-    fn many_of_a_kind_in_a_second_are_one_line() {
+    fn many_of_a_kind_at_about_one_time_are_one_line() {
         let mut log = Log::default();
         for waited in [0.5, 3.2, 1.0] {
             told(&mut log, "granted", 4, json!({"resource": "gpt", "waited_seconds": waited}));
             told(&mut log, "settled", 4, json!({"returned": {"tokens": 500, "requests": 1}}));
         }
-        told(&mut log, "granted", 5, json!({"resource": "gpt", "waited_seconds": 0.0}));
+        told(&mut log, "granted", 10, json!({"resource": "gpt", "waited_seconds": 0.0}));
         let is = [
-            "12:31:05 granted gpt: ",
+            "12:31:10 granted gpt: ",
             "12:31:04 settled : 3 calls, 1,500 units went back",
             "12:31:04 granted gpt: 3 calls, waited up to 4 s",
         ];

@@ -77,11 +77,7 @@ pub(crate) fn once(mut source: Box<dyn Source>, look: &Look, shown: Shown) -> Re
 }
 
 /// Shows the store on the terminal until it is quit, or `over` says that it is.
-pub(crate) fn watch(
-    source: Box<dyn Source>,
-    look: &Look,
-    over: impl Fn() -> bool,
-) -> Result<(), Failure> {
+pub(crate) fn watch(source: Box<dyn Source>, look: &Look, over: impl Fn() -> bool) -> Result<(), Failure> {
     check_terminal()?;
     let watch = Watch::start();
     let mut app = App::new(source.place(), look.interval.as_secs_f64(), look.only.clone());

@@ -26,7 +26,8 @@ pub(crate) fn table(app: &App) -> String {
 
 fn resource(row: Row<'_>) -> String {
     let resource = row.resource;
-    let oldest = resource.oldest().map_or_else(String::new, |oldest| format!(" (oldest {})", lasting(oldest)));
+    let oldest =
+        resource.oldest().map_or_else(String::new, |oldest| format!(" (oldest {})", lasting(oldest)));
     let paused = match (resource.paused, resource.paused_for_seconds) {
         (false, _) => String::new(),
         (true, None) => ", PAUSED until it is resumed".to_owned(),
@@ -89,7 +90,8 @@ fn full_again(limit: &Limit) -> String {
 
 /// Returns what is seen as a document: the sample as `GET /v1/snapshot` has it, with what follows from it.
 pub(crate) fn document(app: &App) -> Result<Value, Failure> {
-    let mut document = serde_json::to_value(&app.sample).map_err(|error| Failure::Input(error.to_string()))?;
+    let mut document =
+        serde_json::to_value(&app.sample).map_err(|error| Failure::Input(error.to_string()))?;
     let lines: Vec<Value> = app.rows().into_iter().map(line).collect();
     if let Some(fields) = document.as_object_mut() {
         fields.insert("store".to_owned(), json!(app.place));
@@ -119,7 +121,12 @@ fn line(row: Row<'_>) -> Value {
 }
 
 /// Returns the screen as it would be on a terminal of this size, with its colours as escape codes.
-pub(crate) fn frame(app: &App, theme: Theme, (width, height): (u16, u16), now: f64) -> Result<String, Failure> {
+pub(crate) fn frame(
+    app: &App,
+    theme: Theme,
+    (width, height): (u16, u16),
+    now: f64,
+) -> Result<String, Failure> {
     let Ok(mut terminal) = Terminal::new(TestBackend::new(width, height));
     let drawn = terminal.draw(|frame| super::render::render(frame, app, theme, now));
     drawn.map_err(|error| Failure::Input(error.to_string()))?;

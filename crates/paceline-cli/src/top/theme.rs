@@ -18,6 +18,9 @@ pub(crate) enum Colours {
     Many,
 }
 
+/// What stands out: keys that can be pressed, and what is chosen.
+pub(crate) const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
+
 impl Theme {
     /// Returns the look with so many colours.
     #[cfg(test)]
@@ -89,19 +92,9 @@ impl Theme {
         self.colour(110, Color::Cyan).add_modifier(Modifier::BOLD)
     }
 
-    /// Keys that can be pressed.
-    pub(crate) fn key(self) -> Style {
-        Style::new().add_modifier(Modifier::BOLD)
-    }
-
     /// Lines around panels.
     pub(crate) fn frame(self) -> Style {
         self.colour(240, Color::DarkGray)
-    }
-
-    /// What is chosen.
-    pub(crate) fn chosen(self) -> Style {
-        Style::new().add_modifier(Modifier::BOLD)
     }
 
     /// Returns the sign of what is used, of what is reserved, and of what is left.
@@ -111,7 +104,11 @@ impl Theme {
 
     /// Returns the signs of a sparkline, the lowest first.
     pub(crate) fn sparks(self) -> &'static [&'static str] {
-        if self.signs { &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"] } else { &["_", ".", ":", "-", "=", "+", "*", "#"] }
+        if self.signs {
+            &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"]
+        } else {
+            &["_", ".", ":", "-", "=", "+", "*", "#"]
+        }
     }
 
     /// Returns what stands in front of what is chosen.
@@ -135,9 +132,7 @@ mod tests {
     use super::*;
 
     fn of(variables: &[(&str, &str)]) -> Theme {
-        Theme::of(|name| {
-            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        })
+        Theme::of(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]
@@ -149,7 +144,10 @@ mod tests {
         assert_eq!(of(&[("TERM", "xterm-256color"), ("NO_COLOR", "1")]), Theme::new(Colours::None, true));
         assert_eq!(of(&[("TERM", "xterm-256color"), ("NO_COLOR", "")]), many);
         assert_eq!(of(&[("TERM", "vt100"), ("LC_ALL", "C")]), Theme::new(Colours::None, false));
-        assert_eq!(of(&[("TERM", "vt220"), ("LANG", "de_DE.ISO-8859-1")]), Theme::new(Colours::Sixteen, false));
+        assert_eq!(
+            of(&[("TERM", "vt220"), ("LANG", "de_DE.ISO-8859-1")]),
+            Theme::new(Colours::Sixteen, false)
+        );
         assert_eq!(of(&[("TERM", "tmux-256color"), ("LANG", "C.UTF-8")]), many);
     }
 }

@@ -15,6 +15,16 @@ pub(crate) fn lasting(seconds: f64) -> String {
     }
 }
 
+/// Writes seconds in one unit, where there is little room: `48 s`, `3 min`, `11 h`.
+pub(crate) fn roughly(seconds: f64) -> String {
+    match whole(seconds.ceil()) {
+        0..120 => lasting(seconds),
+        whole @ 120..7_200 => format!("{} min", whole / 60),
+        whole @ 7_200..172_800 => format!("{} h", whole / 3_600),
+        whole => format!("{} d", whole / 86_400),
+    }
+}
+
 fn two(large: u64, unit: &str, small: u64, less: &str) -> String {
     if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {small} {less}") }
 }
@@ -99,10 +109,11 @@ mod tests {
     #[test]
     fn times_have_two_units_at_most() {
         let shown = [0.04, 0.4, 1.0, 13.2, 119.0, 125.0, 3_600.0, 11_400.0, 90_000.0, 180_000.0].map(lasting);
-        let is = [
-            "0 s", "0.4 s", "1 s", "14 s", "119 s", "2 min 5 s", "60 min", "3 h 10 min", "25 h", "2 d 2 h",
-        ];
+        let is =
+            ["0 s", "0.4 s", "1 s", "14 s", "119 s", "2 min 5 s", "60 min", "3 h 10 min", "25 h", "2 d 2 h"];
         assert_eq!(shown, is);
+        let shown = [0.4, 13.2, 125.0, 11_400.0, 180_000.0].map(roughly);
+        assert_eq!(shown, ["0.4 s", "14 s", "2 min", "3 h", "2 d"]);
     }
 
     #[test]

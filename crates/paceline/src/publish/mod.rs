@@ -12,15 +12,15 @@ mod say;
 mod seat;
 mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use seat::Seat;
 
+use crate::Error;
 use crate::limiter::Limiter;
 use crate::store::remote::place;
 use crate::sync::lock;
-use crate::Error;
 
 /// The variable with the name under which the limiters of a process are published.
 pub const VARIABLE: &str = "PACELINE_PUBLISH";
@@ -44,16 +44,16 @@ const ENDING: &str = ".look";
 /// until somebody finds that it does not answer, and calls [`Published::forget`].
 pub fn published() -> Vec<Published> {
     let entries = std::fs::read_dir(place::folder()).into_iter().flatten().flatten();
-    let mut found: Vec<Published> = entries.filter_map(|entry| Published::of(entry.path())).collect();
+    let mut found: Vec<Published> = entries.filter_map(|entry| Published::of(&entry.path())).collect();
     found.sort();
     found
 }
 
 impl Published {
-    fn of(socket: PathBuf) -> Option<Self> {
+    fn of(socket: &Path) -> Option<Self> {
         let name = socket.file_name()?.to_str()?.strip_suffix(ENDING)?;
         let (name, process) = name.rsplit_once('@')?;
-        Some(Self { name: name.to_owned(), process: process.parse().ok()?, socket: socket.clone() })
+        Some(Self { name: name.to_owned(), process: process.parse().ok()?, socket: socket.to_owned() })
     }
 
     /// Removes what a process left behind that no longer answers.

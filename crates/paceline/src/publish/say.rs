@@ -12,7 +12,8 @@ use crate::limiter::Limiter;
 pub(super) async fn snapshot(limiters: &[Limiter]) -> Result<Value, Error> {
     let mut ledgers: Vec<Value> = Vec::new();
     for (at, limiter) in limiters.iter().enumerate() {
-        let same: Vec<&Limiter> = limiters.iter().take(at).filter(|other| other.shares_store(limiter)).collect();
+        let same: Vec<&Limiter> =
+            limiters.iter().take(at).filter(|other| other.shares_store(limiter)).collect();
         for account in limiter.snapshot().await? {
             if !same.iter().any(|other| other.has_account(&account.name)) {
                 ledgers.push(ledger(&account.name, &account.ledger));
@@ -110,7 +111,9 @@ fn of_callers(event: &Event) -> Option<(&'static str, Value)> {
 fn of_stores(event: &Event) -> Option<(&'static str, Value)> {
     Some(match event {
         Event::Configured => ("configured", json!({})),
-        Event::ConfigurationRefused { error } => ("configuration-refused", json!({"reason": error.to_string()})),
+        Event::ConfigurationRefused { error } => {
+            ("configuration-refused", json!({"reason": error.to_string()}))
+        }
         Event::StoreLost { url, reason } => ("store-lost", json!({"store": url, "reason": reason})),
         Event::StoreBack { url } => ("store-back", json!({"store": url})),
         Event::StateLost { ledger } => ("state-lost", json!({"ledger": &**ledger})),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
 
 use super::say;
 use super::seat::Limiters;
@@ -58,7 +59,7 @@ async fn answer(stream: UnixStream, limiters: &Limiters) -> std::io::Result<()> 
         }
         let asked: Value = serde_json::from_str(&line).unwrap_or_default();
         let said = match asked["ask"].as_str() {
-            Some("follow") => return follow(&mut writer, limiters).await,
+            Some("follow") => return follow(&mut reader, &mut writer, limiters).await,
             Some("look") => say::snapshot(&limiters.open()).await.map(|seen| json!({"snapshot": seen})),
             Some("pause" | "resume") => order(&asked, limiters).await.map(|()| json!({"done": true})),
             _ => Ok(json!({"error": "it can be asked to look, follow, pause and resume"})),
@@ -84,29 +85,46 @@ async fn order(asked: &Value, limiters: &Limiters) -> Result<(), Error> {
     resource.pause(lasting.map_or_else(Pause::until_resumed, Pause::lasting)).await
 }
 
+/// What is followed of one store, by the limiter with which that ends. No limiter is kept for a reader's sake.
+struct Followed {
+    limiter: u32,
+    store: usize,
+    events: Events,
+}
+
 /// Tells what happens until the reader leaves, or there is no limiter any more.
-async fn follow(writer: &mut OwnedWriteHalf, limiters: &Limiters) -> std::io::Result<()> {
-    let mut followed: Vec<(Limiter, Events)> = Vec::new();
+async fn follow(
+    reader: &mut BufReader<OwnedReadHalf>,
+    writer: &mut OwnedWriteHalf,
+    limiters: &Limiters,
+) -> std::io::Result<()> {
+    let mut followed: Vec<Followed> = Vec::new();
+    let mut unasked = [0; 64];
     loop {
-        let open = limiters.open();
-        followed.retain(|(limiter, _)| !limiter.is_closed());
-        for limiter in open {
-            let same = |(other, _): &(Limiter, Events)| other.shares_store(&limiter);
-            if !followed.iter().any(same) {
-                let events = limiter.events();
-                followed.push((limiter, events));
-            }
-        }
+        look_around(&mut followed, &limiters.open());
         if followed.is_empty() {
             return Ok(());
         }
-        for (_, events) in &mut followed {
-            let told = std::iter::from_fn(|| events.try_next()).take(AT_ONCE);
+        for one in &mut followed {
+            let told = std::iter::from_fn(|| one.events.try_next()).take(AT_ONCE);
             for said in told.filter_map(|event| say::event(&event)).collect::<Vec<_>>() {
                 write(writer, &said).await?;
             }
         }
-        writer.writable().await?;
-        tokio::time::sleep(GULP).await;
+        match timeout(GULP, reader.read(&mut unasked)).await {
+            Ok(Ok(0) | Err(_)) => return Ok(()),
+            Ok(Ok(_)) | Err(_) => {}
+        }
+    }
+}
+
+/// Follows each store that is there, once.
+fn look_around(followed: &mut Vec<Followed>, open: &[Limiter]) {
+    followed.retain(|one| open.iter().any(|limiter| limiter.0.id == one.limiter));
+    for limiter in open {
+        let store = std::sync::Arc::as_ptr(&limiter.0.store).addr();
+        if !followed.iter().any(|one| one.store == store) {
+            followed.push(Followed { limiter: limiter.0.id, store, events: limiter.events() });
+        }
     }
 }

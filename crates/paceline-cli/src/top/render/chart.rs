@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::app::{App, Row};
-use super::super::history::Series;
+use super::super::history::{Flow, Series};
 use super::super::sample::{Resource, count as real};
 use super::super::theme::Theme;
 use super::super::words::{lasting, rate, short};
@@ -49,9 +49,7 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, app: &App, theme: Theme,
     for (at, bar) in bars.into_iter().enumerate() {
         let label = match at {
             0 if top > f64::MIN_POSITIVE => written(top),
-            _ if at == height / 2 && top > f64::MIN_POSITIVE && height > 4 => {
-                written(top * real_of(height - at) / real_of(height))
-            }
+            _ if at == height - height / 2 && top > f64::MIN_POSITIVE && height > 4 => written(top / 2.0),
             _ if at + 1 == height => "0".to_owned(),
             _ => String::new(),
         };
@@ -97,10 +95,9 @@ fn shown<'a>(app: &'a App, row: Row<'_>, chart: usize) -> Shown<'a> {
     let (ledger, resource) = (&row.ledger.name, row.resource);
     if let Some(limit) = resource.limits.get(chart) {
         let flow = app.history.flow(ledger, &limit.name);
-        let speed = flow.and_then(|flow| flow.rate()).filter(|_| !limit.is_concurrency());
-        let speed = speed.map_or_else(String::new, |speed| {
-            format!(", {} spent now", rate(speed, limit.window_seconds))
-        });
+        let speed = flow.and_then(Flow::rate).filter(|_| !limit.is_concurrency());
+        let speed = speed
+            .map_or_else(String::new, |speed| format!(", {} spent now", rate(speed, limit.window_seconds)));
         let name = format!("{}, used and reserved{speed}", limit.short(&resource.name));
         let most = Some(real(limit.most));
         return Shown { name, series: flow.map(|flow| &flow.taken), most, times: false };
@@ -108,7 +105,9 @@ fn shown<'a>(app: &'a App, row: Row<'_>, chart: usize) -> Shown<'a> {
     let at = chart - resource.limits.len();
     let course = app.history.course(ledger, &resource.name);
     let series = course.and_then(|course| {
-        [&course.waiting, &course.oldest, &course.in_flight, &course.grants, &course.refusals].get(at).copied()
+        [&course.waiting, &course.oldest, &course.in_flight, &course.grants, &course.refusals]
+            .get(at)
+            .copied()
     });
     let name = OTHERS.get(at).copied().unwrap_or_default().to_owned();
     Shown { name, series, most: None, times: at == 1 }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::app::{App, Mode};
-use super::super::theme::Theme;
+use super::super::theme::{STRONG, Theme};
 
 const MAIN: [(&str, &str); 8] = [
     ("q", "quit"),
@@ -25,7 +25,7 @@ const HELP: [(&str, &str); 1] = [("any key", "back")];
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, app: &App, theme: Theme) {
     let line = match &app.mode {
         Mode::Filter(_) => Line::from(vec![
-            Span::styled("filter: ", theme.key()),
+            Span::styled("filter: ", STRONG),
             Span::raw(format!("{}_", app.filter)),
             Span::styled("   Enter keeps it, Esc drops it", theme.dim()),
         ]),
@@ -46,7 +46,7 @@ fn notice<'a>(app: &App, theme: Theme) -> Line<'a> {
 
 fn keys<'a>(keys: &[(&'a str, &'a str)], theme: Theme) -> Line<'a> {
     let spans = keys.iter().flat_map(|(key, does)| {
-        [Span::styled(*key, theme.key()), Span::styled(format!(" {does}  "), theme.dim())]
+        [Span::styled(*key, STRONG), Span::styled(format!(" {does}  "), theme.dim())]
     });
     Line::from(spans.collect::<Vec<_>>())
 }

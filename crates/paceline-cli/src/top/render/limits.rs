@@ -6,9 +6,10 @@ use ratatui::text::{Line, Span};
 
 use super::super::app::{App, Row};
 use super::super::binding::Why;
+use super::super::history::Flow;
 use super::super::sample::{Limit, count, signed};
 use super::super::theme::Theme;
-use super::super::words::{brief, cut_front, lasting, rate, short, whole};
+use super::super::words::{brief, cut_front, rate, roughly, short, whole};
 use super::spark;
 
 /// Where the columns are, in characters.
@@ -22,16 +23,16 @@ struct Widths {
 
 impl Widths {
     fn of(width: usize) -> Self {
-        let name = (width / 5).clamp(23, 34);
+        let name = (width / 5).clamp(22, 34);
         let numbers = width >= 112;
-        let spark = if numbers { ((width - 88) / 4).min(30) } else { 0 };
+        let spark = if numbers { ((width - 92) / 4).min(30) } else { 0 };
         let fixed = name + LEFT + FULL + RATE + spark + if numbers { NUMBERS } else { 0 };
         Self { name, bar: width.saturating_sub(fixed + 1), numbers, spark }
     }
 }
 
 const LEFT: usize = 19;
-const FULL: usize = 12;
+const FULL: usize = 14;
 const RATE: usize = 11;
 const NUMBERS: usize = 26;
 
@@ -61,7 +62,7 @@ fn binds(row: Row<'_>, limit: &Limit) -> bool {
 fn line<'a>(app: &App, row: Row<'_>, limit: &Limit, widths: &Widths, theme: Theme) -> Line<'a> {
     let flow = app.history.flow(&row.ledger.name, &limit.name);
     let binds = binds(row, limit);
-    let name = cut_front(&brief(limit.short(&row.resource.name)), widths.name - 3);
+    let name = cut_front(&brief(limit.short(&row.resource.name)), widths.name - 2);
     let mut spans = vec![
         Span::styled(if binds { "! " } else { "  " }, theme.waits()),
         Span::styled(
@@ -79,7 +80,7 @@ fn line<'a>(app: &App, row: Row<'_>, limit: &Limit, widths: &Widths, theme: Them
     }
     let (full, style) = full(limit, theme);
     spans.push(Span::styled(format!("{full:>FULL$}"), style));
-    let speed = flow.and_then(|flow| flow.rate()).filter(|_| !limit.is_concurrency());
+    let speed = flow.and_then(Flow::rate).filter(|_| !limit.is_concurrency());
     let speed = speed.map_or_else(String::new, |speed| rate(speed, limit.window_seconds));
     spans.push(Span::raw(format!("{speed:>RATE$}")));
     if widths.spark > 2 {
@@ -93,11 +94,11 @@ fn line<'a>(app: &App, row: Row<'_>, limit: &Limit, widths: &Widths, theme: Them
 /// Says when it is full again, or what holds it up.
 fn full(limit: &Limit, theme: Theme) -> (String, ratatui::style::Style) {
     let (text, style) = match (limit.paused, limit.paused_for_seconds, limit.full_in_seconds) {
-        (true, Some(left), _) => (format!("paused {}", lasting(left)), theme.bad()),
+        (true, Some(left), _) => (format!("paused {}", roughly(left)), theme.bad()),
         (true, None, _) => ("PAUSED".to_owned(), theme.bad()),
         (false, _, _) if limit.shadow => ("shadow".to_owned(), theme.dim()),
         (false, _, Some(full)) if full <= 0.0 => ("is full".to_owned(), theme.good()),
-        (false, _, Some(full)) => (format!("full {}", lasting(full)), theme.dim()),
+        (false, _, Some(full)) => (format!("full in {}", roughly(full)), theme.dim()),
         (false, _, None) if limit.used + limit.held == 0 => ("is full".to_owned(), theme.good()),
         (false, _, None) => ("on release".to_owned(), theme.dim()),
     };

@@ -64,7 +64,10 @@ fn line_of<'a>(app: &App, row: Row<'_>, lane: &Lane, name: usize, theme: Theme) 
     Line::from(vec![
         Span::raw(format!("  {shown:<width$}", width = name - 2)),
         Span::styled(format!("{:>waiting$}", grouped(lane.waiting)), style),
-        Span::styled(format!("{:>oldest$}", perhaps(lane.oldest_seconds.filter(|_| lane.waiting > 0))), style),
+        Span::styled(
+            format!("{:>oldest$}", perhaps(lane.oldest_seconds.filter(|_| lane.waiting > 0))),
+            style,
+        ),
         Span::raw(format!("{goes_in:>goes$}{rate:>grants$}{:>granted$}", grouped(lane.granted))),
     ])
 }

@@ -46,6 +46,18 @@ pub(crate) fn render(frame: &mut Frame<'_>, app: &App, theme: Theme, now: f64) {
         Mode::Confirm(order) => confirm::render(frame, area, order, theme),
         _ => {}
     }
+    if !theme.has_signs() {
+        plainly(frame);
+    }
+}
+
+/// Puts a sign of ASCII where something was cut.
+fn plainly(frame: &mut Frame<'_>) {
+    for cell in &mut frame.buffer_mut().content {
+        if cell.symbol() == "…" {
+            cell.set_symbol("~");
+        }
+    }
 }
 
 fn too_small(frame: &mut Frame<'_>, area: Rect) {
@@ -59,7 +71,7 @@ fn too_small(frame: &mut Frame<'_>, area: Rect) {
 fn main(frame: &mut Frame<'_>, area: Rect, app: &App, theme: Theme) {
     let wide = area.width >= WIDE;
     let (left, right) = if wide {
-        let columns = [Constraint::Percentage(58), Constraint::Length(2), Constraint::Min(0)];
+        let columns = [Constraint::Percentage(62), Constraint::Length(2), Constraint::Min(0)];
         let [left, _, right] = Layout::horizontal(columns).areas(area);
         (left, Some(right))
     } else {
@@ -73,12 +85,7 @@ fn main(frame: &mut Frame<'_>, area: Rect, app: &App, theme: Theme) {
     let trends = if right.is_none() && room >= 30 { trends::HEIGHT } else { 0 };
     // What is left over is for events; each panel gives way a little where there is little room.
     let most = |rows: usize, part: u16| length(rows).min((room / part).max(2));
-    let heights = [
-        most(rows.len().max(1), 4) + 2,
-        most(limits.max(1), 3) + 1,
-        most(lanes, 5) + 2,
-        trends,
-    ];
+    let heights = [most(rows.len().max(1), 4) + 2, most(limits.max(1), 3) + 1, most(lanes, 5) + 2, trends];
     let [first, second, third, fourth, rest] = Layout::vertical([
         Constraint::Length(heights[0]),
         Constraint::Length(heights[1]),
@@ -92,18 +99,9 @@ fn main(frame: &mut Frame<'_>, area: Rect, app: &App, theme: Theme) {
         limits::render(frame, second, app, row, theme);
         line::render(frame, third, app, row, theme);
     }
-    match right {
-        Some(right) => {
-            let [upper, lower] =
-                Layout::vertical([Constraint::Length(trends::HEIGHT * 2 - 1), Constraint::Min(0)]).areas(right);
-            trends::render(frame, upper, app, chosen, theme);
-            events::render(frame, lower, app, theme);
-        }
-        None => {
-            trends::render(frame, fourth, app, chosen, theme);
-            events::render(frame, rest, app, theme);
-        }
-    }
+    let (trend, log) = right.map_or((fourth, rest), |right| (rest, right));
+    trends::render(frame, trend, app, chosen, theme);
+    events::render(frame, log, app, theme);
 }
 
 fn length(rows: usize) -> u16 {
@@ -112,6 +110,8 @@ fn length(rows: usize) -> u16 {
 
 /// Returns a line that leads over a panel: its title, and more of less weight.
 fn rule<'a>(title: &str, more: &str, width: u16, theme: Theme) -> Line<'a> {
+    let colon = if more.is_empty() { "" } else { ":" };
+    let title = format!("{title}{colon}");
     let more = if more.is_empty() { String::new() } else { format!("{more} ") };
     let shown = title.chars().count() + more.chars().count() + 4;
     let rest = theme.rule().repeat(usize::from(width).saturating_sub(shown));

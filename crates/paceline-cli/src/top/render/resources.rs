@@ -5,7 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::app::{App, Row};
-use super::super::theme::Theme;
+use super::super::sample::Sample;
+use super::super::theme::{STRONG, Theme};
 use super::super::words::{cut, cut_front, perhaps, short};
 use super::spark;
 use crate::text::grouped;
@@ -14,7 +15,7 @@ use crate::text::grouped;
 const COLUMNS: [usize; 5] = [20, 7, 11, 10, 9];
 
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, app: &App, rows: &[Row<'_>], theme: Theme) {
-    let all = app.sample.iter().flat_map(|sample| sample.resources()).count();
+    let all = app.sample.iter().flat_map(Sample::resources).count();
     let room = usize::from(area.height.saturating_sub(2));
     let at = rows.iter().position(|row| is_chosen(app, row)).unwrap_or(0);
     let first = (at + 1).saturating_sub(room);
@@ -22,7 +23,7 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, app: &App, rows: &[Row<'
     let hidden = rows.len().saturating_sub(room);
     let filter = if app.filter.is_empty() { String::new() } else { format!(", with \"{}\"", app.filter) };
     let scroll = if hidden > 0 { format!(", {hidden} more by scrolling") } else { String::new() };
-    let more = format!("({shown}) sorted by {}{filter}{scroll}", app.sort.name());
+    let more = format!("{shown}, sorted by {}{filter}{scroll}", app.sort.name());
     let width = usize::from(area.width);
     let spare = if width >= 100 { (width / 6).min(30) } else { 0 };
     let name = width.saturating_sub(2 + COLUMNS.iter().sum::<usize>() + spare);
@@ -31,7 +32,11 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, app: &App, rows: &[Row<'
         Line::styled(heading(name, spare), theme.dim()),
     ];
     if rows.is_empty() {
-        let said = if all == 0 { "  none yet: nobody has said what its limits are" } else { "  none has that in its name; Esc shows all" };
+        let said = if all == 0 {
+            "  none yet: nobody has said what its limits are"
+        } else {
+            "  none has that in its name; Esc shows all"
+        };
         lines.push(Line::styled(said, theme.dim()));
     }
     lines.extend(rows.iter().skip(first).take(room).map(|row| line(app, row, name, spare, theme)));
@@ -43,13 +48,8 @@ fn heading(name: usize, spare: usize) -> String {
     let spark = if spare > 4 { "  waiting before" } else { "" };
     format!(
         "  {:<name$}{:<binds$}{:>waiting$}{:>oldest$}{:>flight$}{:>grants$}{spark}",
-        "resource",
-        "waits for",
-        "waiting",
-        "oldest",
-        "in flight",
-        "grants/s",
-            )
+        "resource", "waits for", "waiting", "oldest", "in flight", "grants/s",
+    )
 }
 
 fn is_chosen(app: &App, row: &Row<'_>) -> bool {
@@ -72,7 +72,7 @@ fn line<'a>(app: &App, row: &Row<'_>, name: usize, spare: usize, theme: Theme) -
         Span::styled(if chosen { theme.pointer() } else { "  " }, theme.title()),
         Span::styled(
             format!("{:<name$}", cut_front(&resource.name, name.saturating_sub(1))),
-            if chosen { theme.chosen() } else { ratatui::style::Style::new() },
+            if chosen { STRONG } else { ratatui::style::Style::new() },
         ),
         Span::styled(format!("{state:<binds$}"), style),
         Span::styled(format!("{:>waiting$}", grouped(resource.waiting)), wait_style),

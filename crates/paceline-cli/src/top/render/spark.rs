@@ -3,7 +3,12 @@
 use super::super::theme::Theme;
 
 /// Returns the values as one line of exactly this width, from 0 to `top`.
-pub(super) fn line(values: impl DoubleEndedIterator<Item = f64>, top: f64, width: usize, theme: Theme) -> String {
+pub(super) fn line(
+    values: impl DoubleEndedIterator<Item = f64>,
+    top: f64,
+    width: usize,
+    theme: Theme,
+) -> String {
     let last: Vec<f64> = values.rev().take(width).collect();
     let gap = " ".repeat(width - last.len());
     last.into_iter().rev().fold(gap, |mut text, value| {

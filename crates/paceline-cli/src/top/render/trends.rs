@@ -16,7 +16,7 @@ pub(super) const HEIGHT: u16 = 6;
 const SIDE: usize = 24;
 
 pub(super) fn render(frame: &mut Frame<'_>, area: Rect, app: &App, row: Option<Row<'_>>, theme: Theme) {
-    let Some(row) = row.filter(|_| area.height > 0) else { return };
+    let Some(row) = row.filter(|_| area.height >= HEIGHT) else { return };
     let Some(course) = app.history.course(&row.ledger.name, &row.resource.name) else { return };
     let series = [
         ("waiting", &course.waiting),
@@ -25,7 +25,7 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, app: &App, row: Option<R
         ("grants/s", &course.grants),
         ("refused/s", &course.refusals),
     ];
-    let high = if area.height >= HEIGHT * 2 - 1 { 2 } else { 1 };
+    let high = usize::from((area.height - 1) / 5).clamp(1, 6);
     let width = usize::from(area.width).saturating_sub(SIDE);
     let mut lines = vec![super::rule("Lately", &row.resource.name, area.width, theme)];
     for (name, series) in series {
@@ -39,7 +39,8 @@ pub(super) fn render(frame: &mut Frame<'_>, area: Rect, app: &App, row: Option<R
                 0 if high == 1 => format!("  {name:<12}{last:>8} "),
                 0 if top > 0.0 => format!("  {name:<12}{:>8} ", format!("of {}", text(top))),
                 0 => format!("  {name:<12}"),
-                _ => format!("  {:<12}{last:>8} ", ""),
+                _ if at + 1 == high => format!("  {:<12}{last:>8} ", ""),
+                _ => String::new(),
             };
             lines.push(Line::from(vec![
                 Span::raw(format!("{side:<SIDE$}")),

@@ -59,7 +59,9 @@ pub(crate) fn open(url: &str, prefix: &str) -> Result<Box<dyn Source>, Failure> 
     match scheme.as_str() {
         "memory" => Err(own("a store in memory is seen by its own process alone")),
         "local" => Err(own("a local store is looked at through one of the processes that share it")),
-        "process" => published::open(url.split_once(':').map_or("", |(_, name)| name.trim_start_matches('/'))),
+        "process" => {
+            published::open(url.split_once(':').map_or("", |(_, name)| name.trim_start_matches('/')))
+        }
         scheme if scheme.starts_with("redis") || scheme.starts_with("valkey") => redis::open(url, prefix),
         _ => match paceline::remote::Dial::to(url) {
             Some(dial) => plane::open(dial?),

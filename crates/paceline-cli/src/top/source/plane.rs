@@ -40,7 +40,10 @@ impl Source for Plane {
     fn look(&mut self) -> Result<Sample, Failure> {
         let bytes = self.line.ask(Method::GET, "/v1/snapshot", Bytes::new())?;
         serde_json::from_slice(&bytes).map_err(|error| {
-            Failure::Call(format!("{} answered what is no snapshot ({error}); is it paceline serve?", self.place()))
+            Failure::Call(format!(
+                "{} answered what is no snapshot ({error}); is it paceline serve?",
+                self.place()
+            ))
         })
     }
 
@@ -84,11 +87,10 @@ impl Line {
                 let bytes = body.collect().await.map_err(|error| lost(&dial, &error))?.to_bytes();
                 if status.is_success() { Ok(bytes) } else { Err(problem(&dial, status, &bytes)) }
             });
-            let answer = answered.await.unwrap_or_else(|_| {
+            answered.await.unwrap_or_else(|_| {
                 *sender = None;
                 Err(Failure::Call(format!("{dial} did not answer within {} s", PATIENCE.as_secs())))
-            });
-            answer
+            })
         })
     }
 
@@ -131,7 +133,8 @@ async fn send(
     }
     *kept = None;
     let stream = dial.open().await?;
-    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| lost(dial, &error))?;
+    let (mut sender, connection) =
+        handshake(TokioIo::new(stream)).await.map_err(|error| lost(dial, &error))?;
     tokio::spawn(async move {
         // What becomes of it is told to who uses it.
         let _ = connection.await;
@@ -151,19 +154,25 @@ fn problem(dial: &Dial, status: StatusCode, body: &[u8]) -> Failure {
     let words = ["detail", "title"].map(|field| said[field].as_str().unwrap_or_default());
     let words = words.into_iter().find(|words| !words.is_empty());
     let hint = match status {
-        StatusCode::UNAUTHORIZED => "; name a key by PACELINE_API_KEY, or in the URL as http://key:SECRET@HOST",
+        StatusCode::UNAUTHORIZED => {
+            "; name a key by PACELINE_API_KEY, or in the URL as http://key:SECRET@HOST"
+        }
         StatusCode::NOT_FOUND if words.is_none() => "; is it paceline serve?",
         _ => "",
     };
-    Failure::Call(format!("{dial} answered {}{}{hint}", status.as_u16(), words.map_or_else(String::new, |words| {
-        format!(": {words}")
-    })))
+    Failure::Call(format!(
+        "{dial} answered {}{}{hint}",
+        status.as_u16(),
+        words.map_or_else(String::new, |words| { format!(": {words}") })
+    ))
 }
 
 /// Returns the name of a resource as it stands in a path, its slash left as it is.
 fn escaped(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:@".contains(&byte);
-    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    name.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// Server-sent events.
@@ -198,7 +207,7 @@ impl Stream {
     fn read(&mut self, frame: &str) -> Option<News> {
         let (mut name, mut data) = (None, String::new());
         for line in frame.lines() {
-            let (field, value) = line.split_once(':')?;
+            let Some((field, value)) = line.split_once(':') else { continue };
             let value = value.strip_prefix(' ').unwrap_or(value);
             match field {
                 "event" => name = Some(value.to_owned()),
@@ -238,7 +247,8 @@ impl Stream {
                 if status.is_success() {
                     return Ok(response.into_body());
                 }
-                let bytes = response.into_body().collect().await.map_err(|error| lost(&dial, &error))?.to_bytes();
+                let bytes =
+                    response.into_body().collect().await.map_err(|error| lost(&dial, &error))?.to_bytes();
                 Err(problem(&dial, status, &bytes))
             });
             opened.await.unwrap_or_else(|_| Err(Failure::Call(format!("{dial} did not answer"))))

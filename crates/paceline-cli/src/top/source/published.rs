@@ -22,10 +22,13 @@ pub(super) fn open(name: &str) -> Result<Box<dyn Source>, Failure> {
     let mut found = all.iter().filter(meant);
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(attach(one.clone())),
-        (None, _) => Err(Failure::Input(format!("no process of this user is published as {name}{}", listed(&all)))),
-        (Some(_), Some(_)) => {
-            Err(Failure::Input(format!("several processes are published as {name}; name one of them{}", listed(&all))))
+        (None, _) => {
+            Err(Failure::Input(format!("no process of this user is published as {name}{}", listed(&all))))
         }
+        (Some(_), Some(_)) => Err(Failure::Input(format!(
+            "several processes are published as {name}; name one of them{}",
+            listed(&all)
+        ))),
     }
 }
 
@@ -41,7 +44,9 @@ pub(super) fn only() -> Result<Box<dyn Source>, Failure> {
              a process:         start it with PACELINE_PUBLISH=NAME, then `paceline top` finds it"
                 .to_owned(),
         )),
-        _ => Err(Failure::Input(format!("several processes are published; name one of them{}", listed(&all)))),
+        _ => {
+            Err(Failure::Input(format!("several processes are published; name one of them{}", listed(&all))))
+        }
     }
 }
 
@@ -82,29 +87,29 @@ struct Line {
 
 impl Line {
     fn stream(&mut self) -> std::io::Result<&mut BufReader<UnixStream>> {
-        let stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => {
-                let stream = UnixStream::connect(&self.found.socket).or_else(|error| self.another(error))?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                BufReader::new(stream)
-            }
+        let stream = if let Some(stream) = self.stream.take() {
+            stream
+        } else {
+            let stream = UnixStream::connect(&self.found.socket).or_else(|error| self.another(error))?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            BufReader::new(stream)
         };
         Ok(self.stream.insert(stream))
     }
 
     /// Connects to another process of the name: it was started anew.
     fn another(&mut self, error: std::io::Error) -> std::io::Result<UnixStream> {
-        let others = published().into_iter().filter(|other| other.name == self.found.name);
+        let mut others = published().into_iter().filter(|other| other.name == self.found.name);
         let stands = |other: Published| Some((UnixStream::connect(&other.socket).ok()?, other));
-        let (stream, other) = others.filter_map(stands).next().ok_or(error)?;
+        let (stream, other) = others.find_map(stands).ok_or(error)?;
         self.found = other;
         Ok(stream)
     }
 
     fn say(&mut self, asked: &Value) -> Result<(), Failure> {
-        let said = self.stream().and_then(|stream| stream.get_mut().write_all(format!("{asked}\n").as_bytes()));
+        let said =
+            self.stream().and_then(|stream| stream.get_mut().write_all(format!("{asked}\n").as_bytes()));
         said.map_err(|error| self.lost(&error))
     }
 
@@ -112,8 +117,9 @@ impl Line {
         let mut line = String::new();
         match self.stream().and_then(|stream| stream.read_line(&mut line)) {
             Ok(0) => Err(self.lost(&std::io::Error::other("it was closed"))),
-            Ok(_) => serde_json::from_str(&line)
-                .map_err(|error| Failure::Call(format!("{} said what cannot be read: {error}", self.place()))),
+            Ok(_) => serde_json::from_str(&line).map_err(|error| {
+                Failure::Call(format!("{} said what cannot be read: {error}", self.place()))
+            }),
             Err(error) => Err(self.lost(&error)),
         }
     }
@@ -154,7 +160,10 @@ impl Source for Process {
     }
 
     fn follow(&self) -> Result<Option<Box<dyn Follow>>, Failure> {
-        Ok(Some(Box::new(Stream { line: Line { found: self.line.found.clone(), stream: None }, asked: false })))
+        Ok(Some(Box::new(Stream {
+            line: Line { found: self.line.found.clone(), stream: None },
+            asked: false,
+        })))
     }
 }
 

@@ -34,7 +34,11 @@ fn a_control_plane_says_what_binds_and_who_waits() {
     let unasked = printed(&["top", "--store", &url]);
     assert!(unasked.contains("gpt waits for"), "without a terminal it is as with --once: {unasked}");
     let told = run(&["top", "--store", &url, "--json"]).json();
-    assert_eq!((&told["lines"][0]["limit"], &told["lines"][0]["waiting"]), (&"gpt/concurrent_requests".into(), &3.into()), "{told}");
+    assert_eq!(
+        (&told["lines"][0]["limit"], &told["lines"][0]["waiting"]),
+        (&"gpt/concurrent_requests".into(), &3.into()),
+        "{told}"
+    );
     assert_eq!(told["ledgers"][0]["resources"][0]["in_flight"], 1, "{told}");
     let none = run(&["top", "--store", &url, "--json", "--resource", "claude*"]).json();
     assert_eq!(none["lines"].as_array().map(Vec::len), Some(0), "{none}");
@@ -61,9 +65,16 @@ fn a_store_on_redis_is_seen_and_nothing_changes() {
     let text = printed(&["top", "--store", &url, "--once"]);
     assert!(text.contains("gpt waits for tokens per hour: 100 of 1,000 left"), "{text}");
     let told = run(&["top", "--store", &url, "--json"]).json();
-    assert_eq!(told["ledgers"][0]["resources"][0]["lanes"][0]["demand"], serde_json::json!([["tokens", 400]]), "{told}");
+    assert_eq!(
+        told["ledgers"][0]["resources"][0]["lanes"][0]["demand"],
+        serde_json::json!([["tokens", 400]]),
+        "{told}"
+    );
     let goes = told["lines"][0]["head_goes_in_seconds"].as_f64();
-    assert!(goes.is_some_and(|seconds| (1_000.0..=1_080.0).contains(&seconds)), "300 tokens at 1,000 an hour: {told}");
+    assert!(
+        goes.is_some_and(|seconds| (1_000.0..=1_080.0).contains(&seconds)),
+        "300 tokens at 1,000 an hour: {told}"
+    );
     assert_eq!(server.cli(&["DEBUG", "DIGEST"]), before);
     drop(waits);
     held.give_back().wait().unwrap();
@@ -82,7 +93,10 @@ fn a_process_that_published_itself_is_found() {
     let mut plane = Plane::published("ops", home.path());
     plane.put("gpt", r#"{"concurrent_requests": 1}"#);
     let (code, said) = top(&["top", "--once"]);
-    assert!(code == Some(0) && said.contains("process:ops@") && said.contains("concurrent_requests"), "{said}");
+    assert!(
+        code == Some(0) && said.contains("process:ops@") && said.contains("concurrent_requests"),
+        "{said}"
+    );
     let socket = std::fs::read_dir(Path::new(home.path()).join("paceline")).unwrap().next().unwrap().unwrap();
     assert_eq!(socket.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
@@ -137,8 +151,23 @@ fn keys_are_sent_and_refusals_said() {
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     assert_eq!(top(&read), (Some(0), String::new()));
-    for (key, said) in [("", "PACELINE_API_KEY"), ("pk_wrong", "answered 401"), (acquire.as_str(), "scope read")] {
+    for (key, said) in
+        [("", "PACELINE_API_KEY"), ("pk_wrong", "answered 401"), (acquire.as_str(), "scope read")]
+    {
         let (code, error) = top(key);
         assert!(code == Some(1) && error.contains(said), "{error}");
     }
+}
+
+#[test]
+fn the_page_names_commands_that_there_are() {
+    let page = include_str!("../../../../../docs/top.md");
+    let mut count = 0;
+    for line in page.lines().filter_map(|line| line.strip_prefix("$ paceline ")) {
+        let line = line.split(['#', '|', '>']).next().unwrap_or_default();
+        let arguments: Vec<&str> = line.split_whitespace().chain(["--help"]).collect();
+        assert_eq!(run(&arguments).code, Some(0), "{line}");
+        count += 1;
+    }
+    assert!(count > 5, "{count}");
 }

@@ -32,7 +32,12 @@ impl Plane {
     }
 
     fn of(command: &mut Command) -> Self {
-        let mut child = command.env_remove("PACELINE_STATE").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = command
+            .env_remove("PACELINE_STATE")
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         while !said.contains("127.0.0.1:") || !said.ends_with('\n') {

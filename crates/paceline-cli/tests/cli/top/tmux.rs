@@ -28,7 +28,19 @@ impl Terminal {
         let terminal = Self { socket, home: Scratch::folder(&format!("tmux-{name}")) };
         let shell = "exec env PS1='ready$ ' ENV= LC_ALL=C.UTF-8 sh";
         let folder = terminal.home.path();
-        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", "-c", folder, shell]);
+        terminal.tmux(&[
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            "100",
+            "-y",
+            "30",
+            "-c",
+            folder,
+            shell,
+        ]);
         terminal.shows("ready$");
         Some(terminal)
     }
@@ -36,7 +48,11 @@ impl Terminal {
     fn tmux(&self, arguments: &[&str]) -> String {
         let mut command = Command::new("tmux");
         // A test that is itself run in tmux does not reach that one.
-        command.env_remove("TMUX").env_remove("NO_COLOR").env_remove("PACELINE_STORE").args(["-L", &self.socket]);
+        command
+            .env_remove("TMUX")
+            .env_remove("NO_COLOR")
+            .env_remove("PACELINE_STORE")
+            .args(["-L", &self.socket]);
         let output = command.args(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -76,7 +92,8 @@ impl Terminal {
     fn is_left_as_it_was(&self, code: i32) {
         let screen = self.shows(&format!("ended {code}\n"));
         assert!(!screen.contains("paceline top  "), "the other screen is left: {screen}");
-        let [before, after] = ["before", "after"].map(|name| std::fs::read_to_string(self.file(name)).unwrap());
+        let [before, after] =
+            ["before", "after"].map(|name| std::fs::read_to_string(self.file(name)).unwrap());
         assert!(before.contains("icanon") && before == after, "{before}{after}");
         assert_eq!(self.tmux(&["display-message", "-p", "#{cursor_flag} #{alternate_on}"]).trim(), "1 0");
         self.enters("echo still $((40 + 2))");
