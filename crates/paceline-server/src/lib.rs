@@ -13,6 +13,7 @@ mod extract;
 mod feed;
 mod kind;
 mod meters;
+mod observed;
 mod persist;
 mod policy;
 mod problem;

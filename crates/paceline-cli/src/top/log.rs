@@ -149,7 +149,10 @@ fn blank(name: &str, about: &str) -> Entry {
 
 fn entry(name: &str, data: &Value) -> Entry {
     let text = |field: &str| data[field].as_str().unwrap_or_default().to_owned();
-    let about = ["resource", "target", "ledger", "store"].map(text).into_iter().find(|name| !name.is_empty());
+    let about = ["resource", "target", "ledger", "store", "limit"]
+        .map(text)
+        .into_iter()
+        .find(|name| !name.is_empty());
     let returned = data["returned"].as_object().map_or(0, |amounts| {
         amounts
             .iter()
@@ -171,6 +174,7 @@ fn entry(name: &str, data: &Value) -> Entry {
             let limit = data["limit"].as_str().map_or_else(String::new, |limit| format!(" for {limit}"));
             (Weight::Notable, format!("the first has waited {}{limit}", lasting(entry.waited)))
         }
+        "near-limit" => (Weight::Notable, format!("{} of {} used", data["used"], data["most"])),
         "lost" => (Weight::Notable, format!("{} events were not seen", data["events"])),
         "store-lost" | "configuration-refused" => (Weight::Bad, text("reason")),
         "state-lost" | "session-expired" | "lease-ended" => (Weight::Bad, String::new()),

@@ -114,6 +114,11 @@ fn of_stores(event: &Event) -> Option<(&'static str, Value)> {
         Event::ConfigurationRefused { error } => {
             ("configuration-refused", json!({"reason": error.to_string()}))
         }
+        Event::NearLimit(near) => (
+            "near-limit",
+            json!({"limit": &*near.limit, "metric": &*near.metric, "used": near.used, "most": near.most}),
+        ),
+        Event::NoLongerNear { limit } => ("no-longer-near", json!({"limit": &**limit})),
         Event::StoreLost { url, reason } => ("store-lost", json!({"store": url, "reason": reason})),
         Event::StoreBack { url } => ("store-back", json!({"store": url})),
         Event::StateLost { ledger } => ("state-lost", json!({"ledger": &**ledger})),
