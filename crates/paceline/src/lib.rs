@@ -49,6 +49,8 @@ pub mod manage;
 #[cfg(feature = "shared")]
 pub mod plain;
 pub mod provider;
+#[cfg(all(unix, feature = "host", feature = "remote"))]
+pub mod publish;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(feature = "remote")]

@@ -14,3 +14,4 @@ mod run;
 mod serve;
 mod simulate;
 mod status;
+mod top;
