@@ -12,6 +12,7 @@ use crate::catalog::Catalog;
 use crate::doors::Doors;
 use crate::feed::Feed;
 use crate::kind::Kind;
+use crate::lookout::Lookout;
 use crate::meters::Meters;
 use crate::problem::{Problem, STOP_RETRY};
 
@@ -25,6 +26,7 @@ pub(crate) struct App {
     pub(crate) audit: Audit,
     pub(crate) catalog: Catalog,
     pub(crate) feed: Feed,
+    pub(crate) lookout: Lookout,
     pub(crate) meters: Meters,
     pub(crate) stopping: watch::Sender<bool>,
     pub(crate) patience: Duration,

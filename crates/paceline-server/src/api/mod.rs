@@ -3,7 +3,9 @@
 pub(crate) mod acquire;
 pub(crate) mod answers;
 pub(crate) mod bodies;
+pub(crate) mod dashboard;
 pub(crate) mod events;
+pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod looks;
 pub(crate) mod pages;
@@ -12,3 +14,4 @@ pub(crate) mod resources;
 mod rights;
 pub(crate) mod session;
 pub(crate) mod views;
+pub(crate) mod watch;

@@ -140,6 +140,7 @@ pub(crate) async fn pause(
     let lasting = body.lasting()?;
     let pause = lasting.map_or_else(Pause::until_resumed, Pause::lasting);
     door.resource.pause(if body.refuse { pause.refusing() } else { pause }).await?;
+    app.lookout.paused(door.resource.name(), body.reason.as_deref());
     let said = json!({"seconds": body.seconds, "refuse": body.refuse, "reason": body.reason});
     app.audit.note(&caller, "pause", door.resource.name(), &said);
     Ok(StatusCode::NO_CONTENT)

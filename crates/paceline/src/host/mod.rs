@@ -15,6 +15,7 @@ mod journal;
 mod look;
 mod marks;
 mod seat;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +34,7 @@ use crate::sync::lock;
 use crate::wire;
 use book::{Book, Served};
 pub use error::HostError;
+pub use tally::{Tally, Use, Waits};
 use journal::Journal;
 
 /// The longest name of a ledger, in bytes.
@@ -202,6 +204,14 @@ impl Host {
         let mut names: Vec<Name> = begun.map(|(name, _)| Name::clone(name)).collect();
         names.sort_unstable();
         names
+    }
+
+    /// Returns what was counted of the resources of a ledger since this host began, by name. Those that nobody asked for are
+    /// left out.
+    pub fn tallies(&self, ledger: &str) -> Vec<(Name, Tally)> {
+        let Some(book) = self.book(ledger, false) else { return Vec::new() };
+        let now = self.options.clock.now_ms();
+        lock(&book).as_mut().map_or_else(Vec::new, |book| book.tallies.named(&mut book.ledger, now))
     }
 
     /// Ends the service: from here on every batch is told to try again later, and what was to be kept is. Blocks until
