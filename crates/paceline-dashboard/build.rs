@@ -20,7 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?);
     let off = std::env::var_os("PACELINE_DASHBOARD").is_some_and(|said| said == "off");
-    let built = if off { Err("it was left out by PACELINE_DASHBOARD=off".to_owned()) } else { build(&sources, &out) };
+    let built =
+        if off { Err("it was left out by PACELINE_DASHBOARD=off".to_owned()) } else { build(&sources, &out) };
     let text = match built {
         Ok(dist) => listed(&dist)?,
         Err(why) => {
@@ -39,7 +40,8 @@ fn build(sources: &Path, out: &Path) -> Result<PathBuf, String> {
     let (work, failed) = (out.join("web"), |error: std::io::Error| error.to_string());
     let installed = work.join("node_modules/.package-lock.json");
     let lock = fs::read(sources.join("package-lock.json")).map_err(failed)?;
-    let is_installed = installed.exists() && fs::read(work.join("package-lock.json")).is_ok_and(|had| had == lock);
+    let is_installed =
+        installed.exists() && fs::read(work.join("package-lock.json")).is_ok_and(|had| had == lock);
     fs::create_dir_all(&work).map_err(failed)?;
     // What was taken out of the sources must not be found.
     let _ = fs::remove_dir_all(work.join("src"));
@@ -135,5 +137,7 @@ fn excused(out: &Path, why: &str) -> Result<String, Box<dyn Error>> {
         ),
     )?;
     let page = entry(&page, "")?;
-    Ok(format!("static PAGE: File = {page};\nstatic ASSETS: &[File] = &[];\nstatic MISSING: Option<&str> = Some({why:?});\n"))
+    Ok(format!(
+        "static PAGE: File = {page};\nstatic ASSETS: &[File] = &[];\nstatic MISSING: Option<&str> = Some({why:?});\n"
+    ))
 }

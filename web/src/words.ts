@@ -97,9 +97,8 @@ export function sentence(resource: Watched): string {
   if (resource.waiting > 0) return `${waitsFor(resource)}; ${whoWaits(resource)}.`;
   const near = tightest(resource);
   if (near && near.left <= 0) return `has no ${limitWords(near)} left${again(near)}; nobody waits.`;
-  return resource.in_flight > 0
-    ? `keeps up: ${resource.in_flight === 1 ? "1 call" : `${count(resource.in_flight)} calls`} in flight, nobody waits.`
-    : "is idle; nobody waits.";
+  if (mood(resource) === "idle") return "is idle; nobody waits.";
+  return `keeps up: ${resource.in_flight === 1 ? "1 call" : `${count(resource.in_flight)} calls`} in flight, nobody waits.`;
 }
 
 function waitsFor(resource: Watched): string {

@@ -124,14 +124,14 @@ export async function onPage(url, options, test) {
   const own = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...context });
   const page = await own.newPage();
   page.setDefaultTimeout(30_000);
-  const wrong = [];
+  const [wrong, home] = [[], `${new URL(url).origin}/`];
   page.on("pageerror", (error) => wrong.push(`error: ${error.stack}`));
   page.on("console", (message) => {
     const text = message.text();
     if (["error", "warning"].includes(message.type()) && !expected.some((one) => text.includes(one))) wrong.push(`console: ${text}`);
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(url) && !request.url().startsWith("data:")) wrong.push(`foreign: ${request.url()}`);
+    if (!request.url().startsWith(home) && !request.url().startsWith("data:")) wrong.push(`foreign: ${request.url()}`);
   });
   try {
     await page.goto(url);

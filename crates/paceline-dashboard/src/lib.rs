@@ -50,12 +50,16 @@ mod tests {
             assert!(text.contains("Node.js"), "{why}: {text}");
             return;
         }
-        let named: Vec<_> = text.split("/assets/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let named: Vec<_> =
+            text.split("/assets/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(named.len() >= 2, "{text}");
         for name in named {
             assert!(asset(name).unwrap().is_hashed, "{name}");
         }
-        assert!(!text.contains("<style") && !text.contains("style="), "the policy allows no styles inside of it");
+        assert!(
+            !text.contains("<style") && !text.contains("style="),
+            "the policy allows no styles inside of it"
+        );
     }
 
     #[test]

@@ -44,7 +44,7 @@ export function Page({ name }: { name: string }) {
         <Why resource={resource} />
       </div>
       <Charts name={name} resource={resource} />
-      <Permits name={name} />
+      {resource.owner !== "others" && <Permits name={name} />}
     </>
   );
 }
@@ -60,7 +60,7 @@ function Facts({ resource }: { resource: Watched }) {
         <div><dt>In flight</dt><dd data-field="in-flight">{count(resource.in_flight)}</dd></div>
         <div><dt>Grants/s</dt><dd>{rate(resource.grants_per_second)}</dd></div>
         <div><dt>Refused/s</dt><dd>{rate(resource.refusals_per_second)}</dd></div>
-        <div><dt>Waited: half, 95 %, all under</dt><dd>{waits}</dd></div>
+        <div><dt>Waits: median / 95 % / longest</dt><dd>{waits}</dd></div>
       </dl>
       {resource.refused && <p class="refused small">Refused last at {clockTime(resource.refused.at)}: {resource.refused.reason}</p>}
     </>
@@ -114,7 +114,9 @@ type Column = (number | null)[];
 
 function Drawn({ history, resource, seconds }: { history: History; resource: Watched; seconds: number }) {
   const to = history.at.at(-1) ?? 0;
-  const shared = { at: history.at, from: to - seconds, to };
+  // What is not known yet takes no room.
+  const from = Math.max(to - seconds, Math.min(history.at[0] ?? 0, to - Math.min(seconds, 60 * history.step_seconds)));
+  const shared = { at: history.at, from, to };
   const column = (values: (number | null | undefined)[]): Column => values.map((value) => value ?? null);
   const estimated = history.estimated_metric;
   return (
@@ -134,14 +136,14 @@ function Drawn({ history, resource, seconds }: { history: History; resource: Wat
         lines={[{ label: "waiting", colour: "waits", fill: true }, { label: "in flight", colour: "accent" }]}
         values={[column(history.waiting), column(history.in_flight)]} />
       <Chart title="How long they wait" unit={span} {...shared}
-        lines={[{ label: "first in line", colour: "held" }, { label: "half of the granted under", colour: "accent" }, { label: "95 % under", colour: "waits" }]}
+        lines={[{ label: "first in line", colour: "held" }, { label: "median of the granted", colour: "accent" }, { label: "95 %", colour: "waits" }]}
         values={[column(history.oldest_seconds), column(history.wait_p50_seconds), column(history.wait_p95_seconds)]} />
       <Chart title="Grants and refusals a second" unit={rate} {...shared}
         lines={[{ label: "granted", colour: "accent", fill: true }, { label: "refused", colour: "waits" }]}
         values={[column(history.grants_per_second), column(history.refusals_per_second)]} />
       {estimated && (
-        <Chart title={`Estimates against use: ${plain(estimated)} a second, as calls settle`} unit={compact} {...shared}
-          lines={[{ label: "reserved", colour: "held", fill: true }, { label: "used", colour: "accent", fill: true }]}
+        <Chart title={`Estimates: ${plain(estimated)} a second reserved, and counted once calls settle`} unit={compact} {...shared}
+          lines={[{ label: "reserved", colour: "waits", dash: true }, { label: "counted", colour: "accent", fill: true }]}
           values={[column(history.reserved_per_second), column(history.used_per_second)]} />
       )}
     </div>

@@ -12,15 +12,15 @@ export function Actions({ resource }: { resource: Watched }) {
   const [asked, ask] = useState<Asked | null>(null);
   const close = (): void => ask(null);
   const isOwn = resource.owner === "api";
-  const ofFile = "It stands in the server's configuration file; change it there";
+  const ofFile = "Its limits stand in the server's configuration file";
   return (
     <div class="actions">
-      {resource.paused
+      {resource.owner === "others" ? null : resource.paused
         ? <button type="button" onClick={() => ask("resume")}>Resume<span class="unseen"> {resource.name}</span></button>
         : <button type="button" onClick={() => ask("pause")}>Pause<span class="unseen"> {resource.name}</span></button>}
       {isOwn && <button type="button" onClick={() => ask("edit")}>Change<span class="unseen"> {resource.name}</span></button>}
       {isOwn && <button type="button" class="danger" onClick={() => ask("delete")}>Remove<span class="unseen"> {resource.name}</span></button>}
-      {!isOwn && <span class="faint small">{resource.owner === "file" ? ofFile : "Another process configured it"}.</span>}
+      {!isOwn && <span class="faint small">{resource.owner === "file" ? ofFile : "A process that shares the store configured it"}.</span>}
       {asked === "pause" && <Pause name={resource.name} close={close} />}
       {asked === "resume" && (
         <Confirm title={`Resume ${resource.name}?`} said="Callers go on at once. Token buckets that it alone draws on begin empty."

@@ -48,6 +48,12 @@ export function Chart({ title, lines, at, values, from, to, unit }: Props) {
   );
 }
 
+function timeWords(at: number, step: number): string {
+  const time = new Date(at * 1_000);
+  if (step >= 43_200) return time.toLocaleDateString(undefined, { month: "short", day: "numeric" });
+  return time.toLocaleTimeString(undefined, { hour12: false, hour: "2-digit", minute: "2-digit", ...(step < 60 ? { second: "2-digit" } : {}) });
+}
+
 function aligned(at: number[], values: (number | null)[][]): uPlot.AlignedData {
   return [at, ...values];
 }
@@ -67,7 +73,7 @@ function options(
       y: { range: (_, least, most) => [Math.min(0, least ?? 0), (most ?? 0) > 0 ? most * 1.08 : 1] },
     },
     axes: [
-      { ...axis, space: 70 },
+      { ...axis, space: 70, values: (_, splits, __, ___, step) => splits.map((at) => timeWords(at, step)) },
       { ...axis, size: 64, values: (_, splits) => splits.map((value) => unit(value)) },
     ],
     series: [
@@ -79,7 +85,11 @@ function options(
         ...(line.dash ? { dash: [5, 4] } : {}),
         ...(line.fill ? { fill: `${colour(line.colour)}2b` } : {}),
         points: { show: false },
-        value: (_, value) => value == null ? "–" : unit(value),
+        // Where nobody points, the legend tells the last.
+        value: (chart, value, series, at) => {
+          const told = value ?? (at == null ? (chart.data[series] as (number | null)[]).findLast((one) => one !== null) : null);
+          return told == null ? "–" : unit(told);
+        },
       })),
     ],
     hooks: {

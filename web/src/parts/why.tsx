@@ -18,7 +18,7 @@ export function Why({ resource }: { resource: Watched }) {
             <thead>
               <tr>
                 <th scope="col">Lane</th><th scope="col" class="number">Waiting</th><th scope="col" class="number">First waits for</th>
-                <th scope="col">Held up by</th><th scope="col">Room for one more</th><th scope="col" class="number">Granted</th>
+                <th scope="col">Held up by</th><th scope="col">Goes</th><th scope="col" class="number">Granted</th>
               </tr>
             </thead>
             <tbody>
@@ -31,8 +31,8 @@ export function Why({ resource }: { resource: Watched }) {
                     <td class="number">{count(lane.waiting)}</td>
                     <td class="number">{lane.waiting > 0 && lane.oldest_seconds != null ? span(lane.oldest_seconds) : "–"}</td>
                     <td>{lane.waiting === 0 ? "–" : resource.paused ? "the pause" : limit ? limitWords(limit) : "those before it"}
-                      {limit && held?.wanted != null && <span class="faint"> (wants {count(held.wanted)}, {count(limit.left)} left)</span>}</td>
-                    <td>{lane.waiting === 0 || !held ? "–" : held.expected_wait_seconds != null ? `in about ${span(held.expected_wait_seconds)}` : readyWords(held)}</td>
+                      {limit && held?.set_aside != null && <span class="faint"> (the first want {count(held.set_aside)}, {count(limit.left)} left)</span>}</td>
+                    <td>{lane.waiting === 0 || !held ? "–" : readyWords(held)}</td>
                     <td class="number">{count(lane.granted)}</td>
                   </tr>
                 );
@@ -41,7 +41,7 @@ export function Why({ resource }: { resource: Watched }) {
           </table>
         </div>
       )}
-      <Question name={resource.name} resource={resource} />
+      {resource.owner !== "others" && <Question name={resource.name} resource={resource} />}
     </section>
   );
 }

@@ -2,8 +2,8 @@
 
 use axum::extract::Path;
 use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -28,7 +28,12 @@ pub(crate) async fn page(headers: HeaderMap) -> Response {
 }
 
 /// Shows a file of the page.
-pub(crate) async fn asset(headers: HeaderMap, Path(name): Path<String>, method: Method, uri: Uri) -> Response {
+pub(crate) async fn asset(
+    headers: HeaderMap,
+    Path(name): Path<String>,
+    method: Method,
+    uri: Uri,
+) -> Response {
     match paceline_dashboard::asset(&name) {
         Some(file) => shown(&headers, file),
         None => pages::nothing(method, uri).await.into_response(),
@@ -37,9 +42,11 @@ pub(crate) async fn asset(headers: HeaderMap, Path(name): Path<String>, method: 
 
 fn shown(headers: &HeaderMap, file: &'static File) -> Response {
     let seen = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let is_known = seen.flat_map(|tags| tags.split(',')).any(|tag| tag.trim().trim_start_matches("W/") == file.tag);
+    let is_known =
+        seen.flat_map(|tags| tags.split(',')).any(|tag| tag.trim().trim_start_matches("W/") == file.tag);
     let (encoding, bytes) = if is_known { (None, &b""[..]) } else { fitting(headers, file) };
-    let mut response = if is_known { StatusCode::NOT_MODIFIED.into_response() } else { bytes.into_response() };
+    let mut response =
+        if is_known { StatusCode::NOT_MODIFIED.into_response() } else { bytes.into_response() };
     let to = response.headers_mut();
     to.extend(ALWAYS);
     to.insert(CONTENT_TYPE, HeaderValue::from_static(file.kind));
@@ -54,11 +61,17 @@ fn shown(headers: &HeaderMap, file: &'static File) -> Response {
 
 /// Returns the shortest form of a file that the client can read.
 fn fitting(headers: &HeaderMap, file: &'static File) -> (Option<&'static str>, &'static [u8]) {
-    let said = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
+    let said = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect::<Vec<_>>()
+        .join(",");
     let takes = |name: &str| {
         said.split(',').any(|one| {
             let (coding, weight) = one.split_once(';').unwrap_or((one, ""));
-            let never = weight.trim().strip_prefix("q=").is_some_and(|q| q.trim_matches(['0', '.']).is_empty());
+            let never =
+                weight.trim().strip_prefix("q=").is_some_and(|q| q.trim_matches(['0', '.']).is_empty());
             coding.trim().eq_ignore_ascii_case(name) && !never
         })
     };

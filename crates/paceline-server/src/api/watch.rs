@@ -52,7 +52,8 @@ pub(crate) async fn watch(
         return Err(Problem::field("rate", said));
     }
     let watcher = Lookout::join(&app, rate);
-    let reader = Reader { app, caller, watcher, pause: Duration::from_secs_f64(1.0 / rate), sent: None, last: None };
+    let reader =
+        Reader { app, caller, watcher, pause: Duration::from_secs_f64(1.0 / rate), sent: None, last: None };
     let events = Sse::new(events(reader)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     Ok(([("cache-control", "no-store")], events))
 }
@@ -72,7 +73,8 @@ fn events(reader: Reader) -> impl Stream<Item = Result<Event, Infallible>> {
     futures_util::stream::unfold(reader, |mut reader| async move {
         loop {
             let app = Arc::clone(&reader.app);
-            let pause = reader.sent.map_or(Duration::ZERO, |sent| reader.pause.saturating_sub(sent.elapsed()));
+            let pause =
+                reader.sent.map_or(Duration::ZERO, |sent| reader.pause.saturating_sub(sent.elapsed()));
             tokio::select! {
                 changed = async {
                     tokio::time::sleep(pause).await;

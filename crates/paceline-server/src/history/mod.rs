@@ -9,14 +9,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use paceline::core::{LimitView, ResourceView};
 use paceline::AccountSnapshot;
+use paceline::core::{LimitView, ResourceView};
 
 use crate::clock::Watch;
 use crate::lookout::Rates;
 use crate::persist;
-pub(crate) use ring::{OF_LIMIT, OF_RESOURCE};
 use ring::Ring;
+pub(crate) use ring::{OF_LIMIT, OF_RESOURCE};
 
 /// The steps of the rings in seconds, and how many points each keeps.
 pub(crate) const STEPS: [(u32, usize); 3] = [(1, 900), (10, 1_080), (300, 2_016)];
@@ -52,8 +52,14 @@ impl History {
             Err(error) => {
                 let aside = path.with_extension("set-aside");
                 let moved = std::fs::rename(path, &aside);
-                let moved = moved.map_or_else(|error| format!("and cannot be moved: {error}"), |()| format!("and is now {}", aside.display()));
-                log::warn!("the history {} cannot be read ({error}), {moved}; it begins anew", path.display());
+                let moved = moved.map_or_else(
+                    |error| format!("and cannot be moved: {error}"),
+                    |()| format!("and is now {}", aside.display()),
+                );
+                log::warn!(
+                    "the history {} cannot be read ({error}), {moved}; it begins anew",
+                    path.display()
+                );
                 BTreeMap::new()
             }
         });
@@ -66,8 +72,13 @@ impl History {
         let mut all = self.all();
         for account in accounts {
             for resource in &account.ledger.resources {
-                let limits: Vec<&LimitView> =
-                    account.ledger.limits.iter().filter(|limit| resource.limits.contains(&limit.name)).take(MOST_LIMITS).collect();
+                let limits: Vec<&LimitView> = account
+                    .ledger
+                    .limits
+                    .iter()
+                    .filter(|limit| resource.limits.contains(&limit.name))
+                    .take(MOST_LIMITS)
+                    .collect();
                 if !all.contains_key(&*resource.name) {
                     if all.len() >= MOST_RESOURCES || is_idle(resource, &limits) {
                         continue;
@@ -83,7 +94,13 @@ impl History {
 
     /// Returns the history of a resource, and the ring whose points are at least `step` seconds apart and reach back to
     /// `since`; the last ring where none does.
-    pub(crate) fn of<T>(&self, resource: &str, step: Option<u32>, reach: u32, read: impl FnOnce(&Series, &Ring) -> T) -> Option<T> {
+    pub(crate) fn of<T>(
+        &self,
+        resource: &str,
+        step: Option<u32>,
+        reach: u32,
+        read: impl FnOnce(&Series, &Ring) -> T,
+    ) -> Option<T> {
         let all = self.all();
         let series = all.get(resource)?;
         let fits = |ring: &&Ring| match step {
@@ -94,12 +111,20 @@ impl History {
         Some(read(series, ring))
     }
 
+    /// Returns whether a resource has a history.
+    pub(crate) fn knows(&self, resource: &str) -> bool {
+        self.all().contains_key(resource)
+    }
+
     /// Writes it to the disk, if it is kept there.
     pub(crate) fn write(&self) {
         let Some(path) = &self.path else { return };
         let bytes = file::written(&self.all());
         if let Err(error) = persist::replace(path, &bytes) {
-            log::warn!("the history {} cannot be written: {error}; the last points are in memory alone", path.display());
+            log::warn!(
+                "the history {} cannot be written: {error}; the last points are in memory alone",
+                path.display()
+            );
         }
     }
 
@@ -108,7 +133,10 @@ impl History {
         loop {
             let waited = Watch::start();
             while waited.elapsed_ms() < WRITE_MS {
-                tokio::time::sleep(std::time::Duration::from_millis(WRITE_MS.saturating_sub(waited.elapsed_ms()))).await;
+                tokio::time::sleep(std::time::Duration::from_millis(
+                    WRITE_MS.saturating_sub(waited.elapsed_ms()),
+                ))
+                .await;
             }
             tokio::task::block_in_place(|| self.write());
         }
@@ -140,7 +168,10 @@ impl Series {
         }
         let seconds = |ms: Option<u64>| ms.map_or(f32::NAN, |ms| single(ms) / 1_000.0);
         let oldest = resource.lanes.iter().filter_map(|lane| lane.oldest).max();
-        let settled = pace.settled.as_ref().map_or((f64::NAN, f64::NAN), |of| (of.reserved_per_second, of.used_per_second));
+        let settled = pace
+            .settled
+            .as_ref()
+            .map_or((f64::NAN, f64::NAN), |of| (of.reserved_per_second, of.used_per_second));
         let mut row = vec![
             single(resource.waiting),
             seconds(oldest.or(Some(0))),
@@ -165,13 +196,18 @@ impl Series {
     /// Has a column for each of these limits; those that were there before keep theirs.
     fn fit(&mut self, limits: &[&LimitView]) {
         let same = self.limits.len() == limits.len()
-            && self.limits.iter().zip(limits).all(|((name, metric), limit)| *name == *limit.name && *metric == *limit.metric);
+            && self
+                .limits
+                .iter()
+                .zip(limits)
+                .all(|((name, metric), limit)| *name == *limit.name && *metric == *limit.metric);
         if same {
             return;
         }
         let before = std::mem::take(&mut self.limits);
         self.limits = limits.iter().map(|limit| (limit.name.to_string(), limit.metric.to_string())).collect();
-        let from: Vec<Option<usize>> = self.limits.iter().map(|own| before.iter().position(|other| other == own)).collect();
+        let from: Vec<Option<usize>> =
+            self.limits.iter().map(|own| before.iter().position(|other| other == own)).collect();
         for ring in &mut self.rings {
             ring.refit(&from);
         }

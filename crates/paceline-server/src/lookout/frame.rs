@@ -8,9 +8,9 @@ use paceline::{AccountSnapshot, Name};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Notes;
 use super::held_up::{HeldUp, HeldUpBody};
 use super::rates::{Pace, Rates};
-use super::Notes;
 use crate::access::Caller;
 use crate::api::views::{ResourceBody, seconds};
 use crate::app::App;
@@ -85,7 +85,13 @@ pub(crate) struct WatchBody {
 
 impl Frame {
     /// Returns the frame after this one.
-    pub(super) fn next(&self, app: &App, accounts: &[AccountSnapshot], rates: &Rates, held_up: &HeldUp) -> Self {
+    pub(super) fn next(
+        &self,
+        app: &App,
+        accounts: &[AccountSnapshot],
+        rates: &Rates,
+        held_up: &HeldUp,
+    ) -> Self {
         let number = self.number + 1;
         let mut resources = BTreeMap::new();
         {
@@ -157,7 +163,8 @@ fn watched(
     let (owner, configuration) = app.catalog.owner(&resource.name);
     let mut body = ResourceBody::of(resource, limits, owner);
     body.configuration = configuration;
-    let Pace { grants_per_second, refusals_per_second, p50, p95, longest, .. } = rates.of_late(&resource.name);
+    let Pace { grants_per_second, refusals_per_second, p50, p95, longest, .. } =
+        rates.of_late(&resource.name);
     let refused = notes.and_then(|notes| notes.refused.as_ref());
     let is_paused = resource.paused_for.is_some();
     WatchedBody {

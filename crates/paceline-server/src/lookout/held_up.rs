@@ -1,10 +1,9 @@
-//! What holds up those who wait: asked for once for everybody who watches, a lane at a time, for a call of the size that
-//! is usual in it.
+//! What holds up those who wait: asked for once for everybody who watches, a lane at a time.
 
 use std::collections::BTreeMap;
 
-use paceline::core::{LaneView, Metric, NEVER, ResourceView};
-use paceline::{AccountSnapshot, Demand, Name, Outlook};
+use paceline::core::{Explanation, LaneView, NEVER, ResourceView};
+use paceline::{AccountSnapshot, Demand, Name};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -24,27 +23,34 @@ pub(crate) struct HeldUp(BTreeMap<Name, Vec<HeldUpBody>>);
 pub(crate) struct HeldUpBody {
     /// The lane; absent for callers that name none.
     lane: Option<String>,
-    /// The limit that takes longest; absent where no limit binds.
+    /// The limit that takes longest; absent where all have room for those who come first.
     limit: Option<String>,
-    /// What a call of the size that is usual in the lane wants of it.
-    wanted: Option<u64>,
-    /// After what time the limit has room for it, those who come first served; absent where that takes releases.
+    /// What is set aside of it for those who come first, the first of this lane among them.
+    set_aside: Option<u64>,
+    /// After what time the limit has room for them; absent where that takes releases.
     ready_in_seconds: Option<f64>,
-    /// How long a call that joined now would wait, where that can be told.
-    expected_wait_seconds: Option<f64>,
 }
 
 impl HeldUp {
     /// Asks what holds up those who wait.
     pub(crate) async fn of(app: &App, accounts: &[AccountSnapshot]) -> Self {
-        let mut all = BTreeMap::new();
-        let mut waiting: Vec<(&ResourceView, &LaneView)> = Vec::new();
-        for resource in accounts.iter().flat_map(|account| &account.ledger.resources) {
-            waiting.extend(resource.lanes.iter().filter(|lane| lane.waiting > 0).map(|lane| (resource, lane)));
+        let mut waiting: Vec<(&Name, &ResourceView, &LaneView, Demand)> = Vec::new();
+        for account in accounts {
+            for resource in account.ledger.resources.iter().filter(|resource| resource.waiting > 0) {
+                let least = least(account, resource);
+                let lanes = resource.lanes.iter().filter(|lane| lane.waiting > 0);
+                waiting.extend(lanes.map(|lane| (&account.name, resource, lane, least.clone())));
+            }
         }
-        for (resource, lane) in waiting.into_iter().take(MOST) {
-            if let Some(body) = explained(app, &resource.name, lane).await {
-                all.entry(Name::clone(&resource.name)).or_insert_with(Vec::new).push(body);
+        let mut all = BTreeMap::new();
+        for (ledger, resource, lane, least) in waiting.into_iter().take(MOST) {
+            let explained = match &app.lookout.host {
+                Some(host) => host.explain(ledger, &resource.name, lane.name.as_deref()),
+                None => explained(app, &resource.name, lane, least).await,
+            };
+            if let Some(explanation) = explained {
+                let of = all.entry(Name::clone(&resource.name)).or_insert_with(Vec::new);
+                of.push(body(lane, &explanation));
             }
         }
         Self(all)
@@ -56,32 +62,30 @@ impl HeldUp {
     }
 }
 
-async fn explained(app: &App, resource: &str, lane: &LaneView) -> Option<HeldUpBody> {
+/// Returns one of everything that the limits of a resource count.
+fn least(account: &AccountSnapshot, resource: &ResourceView) -> Demand {
+    let drawn = account.ledger.limits.iter().filter(|limit| resource.limits.contains(&limit.name));
+    let own = drawn.filter(|limit| !matches!(&*limit.metric, "requests" | "concurrent_requests"));
+    own.fold(Demand::new(), |demand, limit| demand.metric(&*limit.metric, 1))
+}
+
+async fn explained(app: &App, resource: &str, lane: &LaneView, least: Demand) -> Option<Explanation> {
     let door = app.doors.find(&app.limiter, &app.meters, resource).ok()?;
-    let mut acquire = door.resource.acquire(usual(lane));
+    let mut acquire = door.resource.acquire(least);
     if let Some(name) = &lane.name {
         acquire = acquire.lane(&**name);
     }
-    let outlook = acquire.explain().await.ok()?;
-    Some(body(lane, &outlook))
+    Some(acquire.explain().await.ok()?.explanation)
 }
 
-fn body(lane: &LaneView, outlook: &Outlook) -> HeldUpBody {
-    let binds = outlook.explanation.limits.first().filter(|binding| binding.ready_in > 0);
+fn body(lane: &LaneView, explanation: &Explanation) -> HeldUpBody {
+    let binds = explanation.limits.first().filter(|binding| binding.ready_in > 0);
     HeldUpBody {
         lane: lane.name.as_deref().map(str::to_owned),
         limit: binds.map(|binding| binding.limit.to_string()),
-        wanted: binds.map(|binding| binding.wanted),
-        ready_in_seconds: binds.filter(|binding| binding.ready_in != NEVER).and_then(|binding| seconds(binding.ready_in)),
-        expected_wait_seconds: outlook.expected_wait.map(|wait| wait.as_secs_f64()),
+        set_aside: binds.map(|binding| binding.set_aside),
+        ready_in_seconds: binds
+            .filter(|binding| binding.ready_in != NEVER)
+            .and_then(|binding| seconds(binding.ready_in)),
     }
-}
-
-/// Returns what a ticket of the lane wants on average.
-fn usual(lane: &LaneView) -> Demand {
-    let own = |(metric, amount): (Metric, u64)| {
-        let name = Metric::KNOWN.get(metric.index()).filter(|name| **name != "concurrent_requests")?;
-        Some((*name, (amount / lane.waiting.max(1)).max(1)))
-    };
-    lane.demand.iter().filter_map(own).fold(Demand::new(), |demand, (name, amount)| demand.metric(name, amount))
 }

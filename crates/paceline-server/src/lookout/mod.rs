@@ -24,8 +24,8 @@ pub(crate) use rates::Rates;
 pub(crate) const FASTEST: f64 = 20.0;
 /// How often what holds up those who wait is asked for, at most.
 const EXPLAIN: Duration = Duration::from_millis(500);
-/// How often there is a sample for the history.
-const SAMPLE: Duration = Duration::from_secs(1);
+/// After what time it is looked again where it could not be.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long a look may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -81,12 +81,19 @@ impl Lookout {
             }
             Event::Refused { resource, error } => {
                 let mut notes = self.notes();
-                let of = notes.entry(Name::clone(resource)).or_default();
-                of.tally.refused += 1;
-                of.refused = Some((clock::unix_ms(), error.to_string()));
+                notes.entry(Name::clone(resource)).or_default().refused =
+                    Some((clock::unix_ms(), error.to_string()));
             }
             _ => {}
         }
+    }
+
+    /// Takes note that somebody was told no, and why.
+    pub(crate) fn refused(&self, resource: &str, why: &str) {
+        let mut notes = self.notes();
+        let of = notes.entry(resource.into()).or_default();
+        of.tally.refused += 1;
+        of.refused = Some((clock::unix_ms(), why.to_owned()));
     }
 
     /// Takes note why a resource is paused.
@@ -125,7 +132,9 @@ impl Lookout {
     fn tallies(&self, accounts: &[AccountSnapshot]) -> BTreeMap<Name, Tally> {
         match &self.host {
             Some(host) => accounts.iter().flat_map(|account| host.tallies(&account.name)).collect(),
-            None => self.notes().iter().map(|(name, notes)| (Name::clone(name), notes.tally.clone())).collect(),
+            None => {
+                self.notes().iter().map(|(name, notes)| (Name::clone(name), notes.tally.clone())).collect()
+            }
         }
     }
 
@@ -153,31 +162,30 @@ impl Drop for Watcher {
 /// Looks on until the task is ended.
 pub(crate) async fn run(app: Arc<App>) {
     let (mut rates, mut held_up) = (Rates::default(), HeldUp::default());
+    // The host has just begun to count.
+    rates.take(clock::unix_ms().saturating_sub(1_000), BTreeMap::new());
     let started = Watch::start();
-    let (mut sampled, mut explained, mut looked) = (None, None, Duration::ZERO);
+    let (mut known, mut sampled, mut explained, mut looked) = (None, 0, None, Duration::ZERO);
     loop {
-        let now = started.elapsed();
-        let sample_at = sampled.map_or(now, |last| last + SAMPLE);
-        let look_at = app.lookout.interval().map_or(sample_at, |interval| sample_at.min(looked + interval));
         tokio::select! {
-            () = tokio::time::sleep(look_at.saturating_sub(now)) => {}
+            () = tokio::time::sleep(pause(&app, looked, started.elapsed())) => {}
             () = app.lookout.joined.notified() => {}
         }
         looked = started.elapsed();
         let watched = app.lookout.interval().is_some();
-        let accounts = match look(&app).await {
+        let accounts = match look(&app, &mut known).await {
             Ok(accounts) => accounts,
             Err(trouble) => {
                 app.lookout.frames.send_modify(|frame| *frame = Arc::new(frame.in_trouble(trouble)));
-                tokio::time::sleep(SAMPLE).await;
+                tokio::time::sleep(AGAIN).await;
                 continue;
             }
         };
-        if looked >= sample_at {
-            sampled = Some(looked);
-            let tallies = app.lookout.tallies(&accounts);
-            rates.take(clock::unix_ms(), tallies);
-            app.lookout.history.sample(clock::unix_ms(), &accounts, &rates);
+        let now_ms = clock::unix_ms();
+        if now_ms / 1_000 != sampled {
+            sampled = now_ms / 1_000;
+            rates.take(now_ms, app.lookout.tallies(&accounts));
+            app.lookout.history.sample(now_ms, &accounts, &rates);
         }
         if watched {
             if explained.is_none_or(|last| looked >= last + EXPLAIN) {
@@ -190,7 +198,28 @@ pub(crate) async fn run(app: Arc<App>) {
     }
 }
 
-async fn look(app: &App) -> Result<Vec<AccountSnapshot>, String> {
+/// Returns how long it is to the next look: that of the next full second, or one that somebody who watches wants before.
+fn pause(app: &App, looked: Duration, now: Duration) -> Duration {
+    let second = Duration::from_millis(1_000 - clock::unix_ms() % 1_000);
+    let wanted = app.lookout.interval().map(|interval| (looked + interval).saturating_sub(now));
+    wanted.map_or(second, |wanted| wanted.min(second))
+}
+
+/// Looks at all ledgers, those that others configured included; on a store of others, at those of the server's limits.
+/// `known` is the configuration that the ledgers here were last seen to have.
+async fn look(app: &App, known: &mut Option<u64>) -> Result<Vec<AccountSnapshot>, String> {
+    let generation = app.limiter.generation();
+    if let Some(host) = app.lookout.host.as_ref().filter(|_| *known == Some(generation)) {
+        let view = |name: Name| Some(AccountSnapshot { ledger: host.view(&name)?, name });
+        return Ok(host.ledgers().into_iter().filter_map(view).collect());
+    }
+    // A ledger is begun, and told of new limits, by the first who asks it for something.
+    let looked = asked(app).await?;
+    *known = Some(generation);
+    Ok(looked)
+}
+
+async fn asked(app: &App) -> Result<Vec<AccountSnapshot>, String> {
     match tokio::time::timeout(PATIENCE, app.limiter.snapshot().into_future()).await {
         Ok(Ok(accounts)) => Ok(accounts),
         Ok(Err(error)) => Err(error.to_string()),

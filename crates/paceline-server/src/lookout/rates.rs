@@ -55,7 +55,8 @@ impl Rates {
     }
 
     fn pace(&self, resource: &str, from: usize) -> Pace {
-        let (Some((start, before)), Some((end, after))) = (self.samples.get(from), self.samples.back()) else {
+        let (Some((start, before)), Some((end, after))) = (self.samples.get(from), self.samples.back())
+        else {
             return Pace::default();
         };
         let Some(last) = after.get(resource).filter(|_| end > start) else { return Pace::default() };

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use paceline_core::{Millis, Name, OnLost};
+use paceline_core::{Explanation, Millis, Name, OnLost, Snapshot};
 
 use crate::OnLostState;
 use crate::clock::Clock;
@@ -34,8 +34,8 @@ use crate::sync::lock;
 use crate::wire;
 use book::{Book, Served};
 pub use error::HostError;
-pub use tally::{Tally, Use, Waits};
 use journal::Journal;
+pub use tally::{Tally, Use, Waits};
 
 /// The longest name of a ledger, in bytes.
 const NAME_BYTES: usize = 512;
@@ -204,6 +204,19 @@ impl Host {
         let mut names: Vec<Name> = begun.map(|(name, _)| Name::clone(name)).collect();
         names.sort_unstable();
         names
+    }
+
+    /// Returns a ledger as it is at present; nothing where none of this name was begun.
+    pub fn view(&self, ledger: &str) -> Option<Snapshot> {
+        let now = self.options.clock.now_ms();
+        lock(&*self.book(ledger, false)?).as_mut().map(|book| book.ledger.snapshot(now))
+    }
+
+    /// Says what a lane of a resource waits for: whether the least call would go, and if not, when those before it have
+    /// room, and which limit takes longest.
+    pub fn explain(&self, ledger: &str, resource: &str, lane: Option<&str>) -> Option<Explanation> {
+        let now = self.options.clock.now_ms();
+        lock(&*self.book(ledger, false)?).as_mut()?.explain_least(now, resource, lane)
     }
 
     /// Returns what was counted of the resources of a ledger since this host began, by name. Those that nobody asked for are

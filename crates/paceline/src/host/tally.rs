@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use paceline_core::{Decision, Ledger, Metric, Millis, Name, Outcome, ResourceId, SessionId, TicketId, Verdict};
+use paceline_core::{
+    Decision, Ledger, Metric, Millis, Name, Outcome, ResourceId, SessionId, TicketId, Verdict,
+};
 
 use crate::wire::Asked;
 
