@@ -13,23 +13,23 @@ test("limits are added, changed, paused, resumed and removed", async () => {
     await onPage(`${server.url}/#/limits`, { expected: ["422 (Unprocessable"] }, async (page) => {
       await page.getByRole("button", { name: "Add a resource" }).click();
       await page.getByLabel("Name").fill("team/draft");
-      await page.getByLabel("Limits").fill('{"requests_per_minute": "many"}');
+      await page.getByRole("textbox", { name: "Limits" }).fill('{"requests_per_minute": "many"}');
       await page.getByRole("button", { name: "Add", exact: true }).click();
       await page.getByRole("alert").filter({ hasText: "requests_per_minute" }).waitFor();
-      await page.getByLabel("Limits").fill('{"requests_per_minute": 120, "concurrent_requests": 3}');
+      await page.getByRole("textbox", { name: "Limits" }).fill('{"requests_per_minute": 120, "concurrent_requests": 3}');
       await page.getByRole("button", { name: "Add", exact: true }).click();
       const row = page.locator('tr[data-resource="team/draft"]');
       await row.getByText("120 requests per minute").waitFor();
       assert.equal((await of("team/draft")).limits.length, 2);
 
       await row.getByRole("button", { name: "Change" }).click();
-      await page.getByLabel("Limits").fill('{"requests_per_minute": 240}');
+      await page.getByRole("textbox", { name: "Limits" }).fill('{"requests_per_minute": 240}');
       await page.getByLabel("Change only what is named").check();
       await page.getByRole("button", { name: "Put into force" }).click();
       await row.getByText("240 requests per minute").waitFor();
       assert.equal((await of("team/draft")).limits.length, 2, "a patch leaves the rest");
       await row.getByRole("button", { name: "Change" }).click();
-      await page.getByLabel("Limits").fill('{"requests_per_minute": 60}');
+      await page.getByRole("textbox", { name: "Limits" }).fill('{"requests_per_minute": 60}');
       await page.getByRole("button", { name: "Put into force" }).click();
       await row.getByText("60 requests per minute", { exact: true }).waitFor();
       assert.equal((await of("team/draft")).limits.length, 1);
