@@ -91,7 +91,9 @@ fn listed(dist: &Path) -> Result<String, Box<dyn Error>> {
     let mut names: Vec<String> = fs::read_dir(dist.join("assets"))?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<std::io::Result<_>>()?;
-    names.retain(|name| !name.ends_with(".br") && !name.ends_with(".gz"));
+    names.retain(|name| {
+        !matches!(Path::new(name).extension().and_then(|end| end.to_str()), Some("br" | "gz"))
+    });
     names.sort();
     for name in names {
         writeln!(text, "    {},", entry(&dist.join("assets").join(&name), &name)?)?;

@@ -95,8 +95,11 @@ test("events are found by kind and by words, and go on after a restart", async (
       await server.halt();
       await server.restart();
       await server.api("POST", "/v1/resources/solo/pause", { seconds: 30 });
-      await until("it goes on, and keeps what it had", async () =>
-        (await rows.count()) > before && /paused/.test(await rows.first().innerText()));
+      await until("it goes on, and keeps what it had", async () => {
+        const all = await rows.allInnerTexts();
+        const isThere = all.length > before && all.some((row) => /paused/.test(row)) && all.some((row) => row.includes(permit));
+        return isThere || assert.fail(JSON.stringify({ before, all }));
+      });
     });
   } finally {
     await server.close();

@@ -66,14 +66,14 @@ impl HeldUp {
 fn least(account: &AccountSnapshot, resource: &ResourceView) -> Demand {
     let drawn = account.ledger.limits.iter().filter(|limit| resource.limits.contains(&limit.name));
     let own = drawn.filter(|limit| !matches!(&*limit.metric, "requests" | "concurrent_requests"));
-    own.fold(Demand::new(), |demand, limit| demand.metric(&*limit.metric, 1))
+    own.fold(Demand::new(), |demand, limit| demand.metric(&limit.metric, 1))
 }
 
 async fn explained(app: &App, resource: &str, lane: &LaneView, least: Demand) -> Option<Explanation> {
     let door = app.doors.find(&app.limiter, &app.meters, resource).ok()?;
     let mut acquire = door.resource.acquire(least);
     if let Some(name) = &lane.name {
-        acquire = acquire.lane(&**name);
+        acquire = acquire.lane(Name::clone(name));
     }
     Some(acquire.explain().await.ok()?.explanation)
 }

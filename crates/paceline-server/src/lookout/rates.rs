@@ -114,11 +114,12 @@ mod tests {
         rates.take(2_000, tally(10, 0));
         rates.take(3_000, tally(10, 0));
         rates.take(5_000, tally(30, 0));
-        let grants = |pace: Pace| pace.grants_per_second.round();
-        assert_eq!((grants(rates.of_second("gpt")), grants(rates.of_late("gpt"))), (10.0, 8.0));
+        #[expect(clippy::cast_possible_truncation, reason = "it is small")]
+        let grants = |pace: Pace| pace.grants_per_second.round() as i64;
+        assert_eq!((grants(rates.of_second("gpt")), grants(rates.of_late("gpt"))), (10, 8));
         assert_eq!(rates.of_late("gpt").p95, Some(0));
         rates.take(6_000, tally(3, 0));
-        assert_eq!(grants(rates.of_second("gpt")), 3.0, "it was begun anew");
+        assert_eq!(grants(rates.of_second("gpt")), 3, "it was begun anew");
         assert_eq!(rates.of_second("other"), Pace::default());
     }
 }

@@ -25,13 +25,11 @@ impl Watch {
     /// Returns the name and data of the next event.
     async fn next(&mut self) -> (String, Value) {
         loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let field =
-                    |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-                let told = field("event: ").zip(field("data: "));
-                self.text = rest.to_owned();
-                if let Some((name, data)) = told {
-                    return (name, serde_json::from_str(&data).unwrap());
+            if let Some(end) = self.text.find("\n\n") {
+                let block: String = self.text.drain(..end + 2).collect();
+                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
+                if let Some((name, data)) = field("event: ").zip(field("data: ")) {
+                    return (name.to_owned(), serde_json::from_str(data).unwrap());
                 }
                 continue;
             }
