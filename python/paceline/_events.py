@@ -8,7 +8,7 @@ from typing import Any
 class Event:
     """Something that happened: ``kind`` says what, and its facts are attributes.
 
-    Kinds: ``queued``, ``granted``, ``refused``, ``cancelled``, ``settled``, ``lease_ended``, ``long_wait``, ``paused``,
+    Kinds: ``queued``, ``granted``, ``refused``, ``cancelled``, ``settled``, ``lease_ended``, ``long_wait``, ``near_limit``, ``no_longer_near``, ``paused``,
     ``resumed``, ``configured``, ``configuration_refused``, ``configuration_differs``, ``store_lost``, ``store_back``,
     ``state_lost``, ``session_expired``, and ``lost`` where the reader was too slow. Times are in seconds.
 

@@ -30,7 +30,7 @@ impl Connection {
     /// Sends a request, and returns the body of its answer.
     async fn post(&mut self, path: &str, body: &str) -> Outcome<&str> {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         self.stream.write_all(request.as_bytes()).await?;

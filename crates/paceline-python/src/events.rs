@@ -16,7 +16,7 @@ use crate::drive::{Step, Turn, go_on, look, stop};
 use crate::errors::exception;
 use crate::park::block_on;
 use crate::reply::thrown;
-use crate::views::by_metric;
+use crate::views::{by_metric, near_limit};
 
 /// A subscription to what happens in a store: an iterator for threads, an asynchronous one for tasks.
 #[pyclass(frozen, module = "paceline._native")]
@@ -188,6 +188,14 @@ fn told(py: Python<'_>, event: &Event, facts: &Bound<'_, PyDict>) -> PyResult<&'
 
 fn of_the_store(py: Python<'_>, event: &Event, facts: &Bound<'_, PyDict>) -> PyResult<&'static str> {
     Ok(match event {
+        Event::NearLimit(near) => {
+            near_limit(near, facts)?;
+            "near_limit"
+        }
+        Event::NoLongerNear { limit } => {
+            facts.set_item("limit", &**limit)?;
+            "no_longer_near"
+        }
         Event::Paused { target, lasting } => {
             facts.set_item("target", &**target)?;
             facts.set_item("seconds", lasting.map(|lasting| lasting.as_secs_f64()))?;

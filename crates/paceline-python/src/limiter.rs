@@ -273,6 +273,12 @@ impl Limiter {
         Reply::new(self.core.snapshot(), |py, accounts| views::accounts(py, &accounts))
     }
 
+    /// Looks which limits are used beyond their ``warn_at``, and tells what changed since the last look as events. Each is
+    /// ``{"limit": ..., "metric": ..., "used": ..., "most": ..., "warn_at": ...}``.
+    fn near_limits(&self) -> Reply {
+        Reply::new(self.core.near_limits(), |py, near| views::near(py, &near))
+    }
+
     /// Returns all permits that are out.
     fn permits(&self) -> Reply {
         Reply::new(self.core.permits(), |py, permits| views::permits(py, &permits))

@@ -1,7 +1,7 @@
 //! What people look at, as Python's own dictionaries and lists.
 
 use paceline::core::{Binding, LaneView, LimitView, Metric, ResourceView};
-use paceline::{AccountSnapshot, Name, Outlook, PermitInfo};
+use paceline::{AccountSnapshot, Name, NearLimit, Outlook, PermitInfo};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -81,6 +81,25 @@ pub(crate) fn permits(py: Python<'_>, permits: &[PermitInfo]) -> PyResult<Py<PyA
         all.append(dict)?;
     }
     Ok(all.into_any().unbind())
+}
+
+pub(crate) fn near(py: Python<'_>, near: &[NearLimit]) -> PyResult<Py<PyAny>> {
+    let all = PyList::empty(py);
+    for limit in near {
+        let dict = PyDict::new(py);
+        near_limit(limit, &dict)?;
+        all.append(dict)?;
+    }
+    Ok(all.into_any().unbind())
+}
+
+/// Sets what is known of a limit that is nearly used up.
+pub(crate) fn near_limit(near: &NearLimit, dict: &Bound<'_, PyDict>) -> PyResult<()> {
+    dict.set_item("limit", &*near.limit)?;
+    dict.set_item("metric", &*near.metric)?;
+    dict.set_item("used", near.used)?;
+    dict.set_item("most", near.most)?;
+    dict.set_item("warn_at", f64::from(near.warn_at.as_hundredths()) / 10_000.0)
 }
 
 pub(crate) fn outlook(py: Python<'_>, resource: &str, outlook: &Outlook) -> PyResult<Py<PyAny>> {

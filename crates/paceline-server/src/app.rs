@@ -1,9 +1,10 @@
 //! What all answers stand on.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use paceline::Limiter;
+use paceline::plain::Plain;
 use paceline::remote::Service;
 use tokio::sync::watch;
 
@@ -14,6 +15,7 @@ use crate::feed::Feed;
 use crate::kind::Kind;
 use crate::lookout::Lookout;
 use crate::meters::Meters;
+use crate::observed::Sessions;
 use crate::problem::{Problem, STOP_RETRY};
 
 /// What all answers stand on.
@@ -28,6 +30,8 @@ pub(crate) struct App {
     pub(crate) feed: Feed,
     pub(crate) lookout: Lookout,
     pub(crate) meters: Meters,
+    /// What is remembered of sessions of SDKs.
+    pub(crate) seen: Mutex<Sessions>,
     pub(crate) stopping: watch::Sender<bool>,
     pub(crate) patience: Duration,
     pub(crate) read_timeout: Duration,
@@ -35,15 +39,17 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Does something that may wait, and ends with a problem when the server stops first.
-    pub(crate) async fn unless_stopped<T, E: Into<Problem>>(
+    /// Asks or polls; a problem where it waits and the server stops, which ends all polls.
+    pub(crate) async fn unless_stopped(
         &self,
-        doing: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Problem> {
-        tokio::select! {
-            biased;
-            done = doing => done.map_err(Into::into),
-            () = self.stops() => Err(stopped()),
+        polls: impl Future<Output = Result<Plain, paceline::Error>>,
+    ) -> Result<Plain, Problem> {
+        if self.is_stopping() {
+            return Err(stopped());
+        }
+        match polls.await? {
+            Plain::Waiting { .. } if self.is_stopping() => Err(stopped()),
+            stood => Ok(stood),
         }
     }
 

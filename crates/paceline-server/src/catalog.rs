@@ -89,11 +89,11 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// Returns the configuration as text, for clients that have none of their own: the file's, or else the API's.
+    /// Returns the configuration in force as text, for clients that have none of their own: the file's, or else the API's.
     pub(crate) fn text(&self) -> Option<String> {
         let inner = self.inner();
-        if let Some(file) = &self.file {
-            return fs::read_to_string(file).ok();
+        if self.file.is_some() {
+            return inner.config.text().map(str::to_owned);
         }
         let mut whole = json!({});
         for (name, body) in &inner.managed {

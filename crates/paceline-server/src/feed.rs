@@ -27,14 +27,31 @@ pub(crate) struct Feed {
     run: u64,
     ring: Mutex<VecDeque<Arc<Item>>>,
     last: watch::Sender<u64>,
+    offered: Mutex<Offered>,
+}
+
+/// How many events of callers there were in this second, and how many of them were too many.
+#[derive(Default)]
+struct Offered {
+    second: u64,
+    taken: u64,
+    left_out: u64,
 }
 
 /// How many events are kept for readers who come back.
 pub(crate) const KEPT: usize = 4_096;
 
+/// How many events of callers are told in a second at most.
+const MOST_A_SECOND: u64 = 2_000;
+
 impl Feed {
     pub(crate) fn new() -> Self {
-        Self { run: clock::unix_ms(), ring: Mutex::default(), last: watch::Sender::new(0) }
+        Self {
+            run: clock::unix_ms(),
+            ring: Mutex::default(),
+            last: watch::Sender::new(0),
+            offered: Mutex::default(),
+        }
     }
 
     /// Adds an event.
@@ -50,6 +67,37 @@ impl Feed {
         ring.push_back(Arc::new(Item { number, name, resource, data: data.to_string() }));
         drop(ring);
         self.last.send_replace(number);
+    }
+
+    /// Adds an event that is one of very many, of which so many a second are told; then how many were left out.
+    pub(crate) fn offer(&self, name: &'static str, told: impl FnOnce() -> (Option<Name>, Value)) {
+        if self.has_room() {
+            let (resource, data) = told();
+            self.put(name, resource, data);
+        }
+    }
+
+    /// Whether one more of very many may be added in this second.
+    fn has_room(&self) -> bool {
+        let left_out = {
+            let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+            let second = clock::unix_ms() / 1_000;
+            let mut left_out = 0;
+            if offered.second != second {
+                left_out = std::mem::take(&mut *offered).left_out;
+                offered.second = second;
+            }
+            offered.taken += 1;
+            if offered.taken > MOST_A_SECOND {
+                offered.left_out += 1;
+                return false;
+            }
+            left_out
+        };
+        if left_out > 0 {
+            self.put("lost", None, json!({"events": left_out}));
+        }
+        true
     }
 
     /// Returns the id of an event.
@@ -92,6 +140,17 @@ impl Feed {
     }
 
     fn tell(&self, event: &Event) {
+        let of_callers = matches!(
+            event,
+            Event::Queued { .. }
+                | Event::Granted { .. }
+                | Event::Refused { .. }
+                | Event::Cancelled { .. }
+                | Event::Settled { .. }
+        );
+        if of_callers && !self.has_room() {
+            return;
+        }
         if let Some((name, resource, data)) = told(event) {
             self.put(name, resource, data);
         }
@@ -133,6 +192,14 @@ fn told(event: &Event) -> Option<Told> {
             });
             ("long-wait", of(resource), data)
         }
+        Event::NearLimit(near) => {
+            let data = json!({
+                "limit": &*near.limit, "metric": &*near.metric, "used": near.used, "most": near.most,
+                "warn_at": f64::from(near.warn_at.as_hundredths()) / 10_000.0,
+            });
+            ("near-limit", None, data)
+        }
+        Event::NoLongerNear { limit } => ("no-longer-near", None, json!({"limit": &**limit})),
         Event::Paused { target, lasting } => {
             let lasting = lasting.map(|lasting| lasting.as_secs_f64());
             ("paused", of(target), json!({"target": &**target, "lasting_seconds": lasting}))
@@ -161,7 +228,7 @@ fn told_of_store(event: &Event) -> Option<Told> {
     })
 }
 
-fn amounts(amounts: &[(Name, u64)]) -> Value {
+pub(crate) fn amounts(amounts: &[(Name, u64)]) -> Value {
     amounts
         .iter()
         .map(|(metric, amount)| (metric.to_string(), json!(amount)))

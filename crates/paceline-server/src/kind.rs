@@ -1,6 +1,7 @@
 //! The kinds of problems, each with its status, its words, and its page.
 
 use axum::http::StatusCode;
+use paceline::core::Refusal;
 use serde::{Serialize, Serializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -315,6 +316,19 @@ impl Kind {
     }
 
     /// Returns its name in the URI.
+    pub(crate) fn of(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::Impossible { .. } => Self::Impossible,
+            Refusal::TooLate { .. } => Self::TooLate,
+            Refusal::LineFull { .. } => Self::LineFull,
+            Refusal::Busy { .. } => Self::Busy,
+            Refusal::Paused { .. } => Self::Paused,
+            Refusal::UnknownLane { .. } => Self::UnknownLane,
+            Refusal::NoResource => Self::UnknownResource,
+            Refusal::Purged => Self::Purged,
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         self.row().1
     }

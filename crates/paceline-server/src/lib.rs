@@ -15,6 +15,7 @@ mod history;
 mod kind;
 mod lookout;
 mod meters;
+mod observed;
 mod persist;
 mod policy;
 mod problem;

@@ -1,14 +1,14 @@
 //! What is counted, and how Prometheus reads it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use paceline::AccountSnapshot;
 use paceline::core::{LimitView, ResourceView};
+use paceline::{AccountSnapshot, NearLimit};
 
 use crate::kind::Kind;
 
@@ -16,8 +16,10 @@ use crate::kind::Kind;
 #[derive(Default)]
 pub(crate) struct Meters {
     resources: RwLock<BTreeMap<String, Arc<ResourceMeters>>>,
-    requests: RwLock<HashMap<(String, Method), Arc<Classes>>>,
-    moved: RwLock<BTreeMap<Movement, Arc<AtomicU64>>>,
+    /// By route.
+    requests: RwLock<BTreeMap<String, Vec<(Method, Classes)>>>,
+    /// By ledger.
+    moved: RwLock<BTreeMap<String, Vec<Movement>>>,
     pub(crate) settles: AtomicU64,
     pub(crate) store_errors: AtomicU64,
     pub(crate) provider_refusals: AtomicU64,
@@ -25,14 +27,15 @@ pub(crate) struct Meters {
     pub(crate) connections: AtomicI64,
     pub(crate) connections_refused: AtomicU64,
     pub(crate) waiting: AtomicI64,
+    near: RwLock<Vec<NearLimit>>,
 }
 
 /// Statuses by their first digit.
 const CLASSES: usize = 6;
 type Classes = [AtomicU64; CLASSES];
 
-/// The metric that counts it, the ledger, and the metric that was moved.
-type Movement = (&'static str, String, String);
+/// What counts it, the metric that was moved, and how much.
+type Movement = (Moved, String, AtomicU64);
 
 /// What is counted of one resource.
 pub(crate) struct ResourceMeters {
@@ -49,7 +52,7 @@ const WAITS: [u32; 14] =
     [1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000];
 
 /// What is shown, in this order: name, type, help. The documentation has the same table.
-pub(crate) const METRICS: [(&str, &str, &str); 19] = [
+pub(crate) const METRICS: [(&str, &str, &str); 21] = [
     (
         "paceline_acquires_total",
         "counter",
@@ -63,7 +66,13 @@ pub(crate) const METRICS: [(&str, &str, &str); 19] = [
     ("paceline_limit_capacity", "gauge", "The amount of a limit as it is in force."),
     ("paceline_limit_left", "gauge", "What is left of a limit; below zero is debt."),
     ("paceline_limit_used", "gauge", "What is used of a limit, and has not come back."),
-    ("paceline_settles_total", "counter", "Permits that were settled or given back over HTTP."),
+    (
+        "paceline_limit_reserved",
+        "gauge",
+        "What is held apart of a limit for permits that have not settled; a part of what is used.",
+    ),
+    ("paceline_limit_near", "gauge", "1 for limits that are used beyond their `warn_at`."),
+    ("paceline_settles_total", "counter", "Permits that were settled or given back."),
     ("paceline_returned_units_total", "counter", "What settlements gave back, by ledger and metric."),
     (
         "paceline_overrun_units_total",
@@ -73,7 +82,7 @@ pub(crate) const METRICS: [(&str, &str, &str); 19] = [
     (
         "paceline_provider_refusals_total",
         "counter",
-        "Refusals of providers that were reported (pauses with a reason of theirs).",
+        "Refusals of providers that clients reported: pauses with an end that let callers wait.",
     ),
     ("paceline_store_errors_total", "counter", "Answers that failed because the store could not be reached."),
     (
@@ -104,29 +113,48 @@ impl Meters {
     /// Counts an answer.
     pub(crate) fn answered(&self, route: &str, method: &Method, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).min(CLASSES - 1);
-        // Looked up by reference first: the routes are few, and known after the first of each.
-        let known = {
-            let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
-            requests.get(&(route.to_owned(), method.clone())).map(Arc::clone)
+        let count = |methods: &Vec<(Method, Classes)>| {
+            let counts = methods.iter().find(|(known, _)| known == method);
+            counts
+                .and_then(|(_, counts)| counts.get(class))
+                .map(|count| count.fetch_add(1, Relaxed))
+                .is_some()
         };
-        let counts = known.unwrap_or_else(|| {
-            let mut requests = self.requests.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(requests.entry((route.to_owned(), method.clone())).or_default())
-        });
-        if let Some(count) = counts.get(class) {
-            count.fetch_add(1, Relaxed);
+        // The routes are few, and known after the first request of each.
+        let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
+        if requests.get(route).is_some_and(count) {
+            return;
+        }
+        drop(requests);
+        let mut requests = self.requests.write().unwrap_or_else(PoisonError::into_inner);
+        let methods = requests.entry(route.to_owned()).or_default();
+        if !count(methods) {
+            methods.push((method.clone(), Classes::default()));
+            count(methods);
         }
     }
 
     /// Counts what a settlement moved: units by ledger and metric.
     pub(crate) fn moved(&self, what: Moved, ledger: &str, metric: &str, amount: u64) {
-        let key = (what.metric(), ledger.to_owned(), metric.to_owned());
-        if let Some(sum) = self.moved.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            sum.fetch_add(amount, Relaxed);
+        let add = |movements: &Vec<Movement>| {
+            let sum = movements.iter().find(|(known, of, _)| *known == what && of == metric);
+            sum.map(|(.., sum)| sum.fetch_add(amount, Relaxed)).is_some()
+        };
+        let moved = self.moved.read().unwrap_or_else(PoisonError::into_inner);
+        if moved.get(ledger).is_some_and(add) {
             return;
         }
+        drop(moved);
         let mut moved = self.moved.write().unwrap_or_else(PoisonError::into_inner);
-        moved.entry(key).or_default().fetch_add(amount, Relaxed);
+        let movements = moved.entry(ledger.to_owned()).or_default();
+        if !add(movements) {
+            movements.push((what, metric.to_owned(), AtomicU64::new(amount)));
+        }
+    }
+
+    /// Takes in which limits are nearly used up.
+    pub(crate) fn near(&self, near: Vec<NearLimit>) {
+        *self.near.write().unwrap_or_else(PoisonError::into_inner) = near;
     }
 
     /// Writes everything as Prometheus reads it.
@@ -182,6 +210,12 @@ impl Meters {
             }
             "paceline_limit_capacity" => of_limit(page, &|limit| limit.amount.to_string()),
             "paceline_limit_left" => of_limit(page, &|limit| limit.left.to_string()),
+            "paceline_limit_reserved" => of_limit(page, &|limit| limit.held.to_string()),
+            "paceline_limit_near" => {
+                for near in self.near.read().unwrap_or_else(PoisonError::into_inner).iter() {
+                    page.sample(name, &[("limit", &*near.limit), ("metric", &*near.metric)], "1");
+                }
+            }
             "paceline_limit_used" => of_limit(page, &|limit| limit.used.to_string()),
             _ => self.sums(name, page),
         }
@@ -201,9 +235,11 @@ impl Meters {
             "paceline_http_requests_total" => self.requests(name, page),
             _ => {
                 let moved = self.moved.read().unwrap_or_else(PoisonError::into_inner);
-                for ((_, ledger, metric), sum) in moved.iter().filter(|((what, ..), _)| *what == name) {
-                    let labels = [("ledger", ledger.as_str()), ("metric", metric.as_str())];
-                    page.sample(name, &labels, &sum.load(Relaxed).to_string());
+                for (ledger, movements) in moved.iter() {
+                    for (_, metric, sum) in movements.iter().filter(|(what, ..)| what.metric() == name) {
+                        let labels = [("ledger", ledger.as_str()), ("metric", metric.as_str())];
+                        page.sample(name, &labels, &sum.load(Relaxed).to_string());
+                    }
                 }
             }
         }
@@ -211,9 +247,10 @@ impl Meters {
 
     fn requests(&self, name: &str, page: &mut Page) {
         let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
-        let mut rows: Vec<_> = requests.iter().collect();
-        rows.sort_by(|a, b| (&a.0.0, a.0.1.as_str()).cmp(&(&b.0.0, b.0.1.as_str())));
-        for ((route, method), counts) in rows {
+        let rows = requests
+            .iter()
+            .flat_map(|(route, methods)| methods.iter().map(move |(method, counts)| (route, method, counts)));
+        for (route, method, counts) in rows {
             for (class, count) in counts.iter().enumerate() {
                 let (count, class) = (count.load(Relaxed), format!("{class}xx"));
                 if count > 0 {
@@ -226,7 +263,7 @@ impl Meters {
 }
 
 /// What a settlement moves.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moved {
     /// It went back.
     Returned,

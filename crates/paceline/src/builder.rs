@@ -262,6 +262,7 @@ fn plain(configuration: Configuration) -> Compiled {
         profile: Arc::clone(&profile),
     };
     let resources = configuration.resources.iter().map(resource).collect();
-    let ledger = CompiledLedger { name: "default".to_owned(), revision: 0, configuration, resources };
+    let name = "default".to_owned();
+    let ledger = CompiledLedger { name, revision: 0, configuration, resources, warn_at: Vec::new() };
     Compiled { ledgers: vec![ledger], unknown: UnknownResource::Refuse }
 }

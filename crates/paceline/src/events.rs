@@ -13,7 +13,7 @@ use paceline_core::Name;
 use crate::fork::OfProcess;
 use crate::park::block_on;
 use crate::sync::{Wakers, lock};
-use crate::{Error, PermitId};
+use crate::{Error, NearLimit, PermitId};
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -71,6 +71,13 @@ pub enum Event {
         waited: Duration,
         /// The limit that binds, if one does.
         limit: Option<Name>,
+    },
+    /// A limit is used beyond its `warn_at`; told by [`Limiter::near_limits`](crate::Limiter::near_limits).
+    NearLimit(NearLimit),
+    /// A limit that was near is so no longer.
+    NoLongerNear {
+        /// The limit.
+        limit: Name,
     },
     /// A resource or a limit was paused.
     Paused {

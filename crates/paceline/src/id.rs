@@ -22,6 +22,13 @@ pub struct PermitId {
     pub(crate) ticket: TicketId,
 }
 
+impl PermitId {
+    /// Returns the id of a ticket of a ledger.
+    pub fn new(ledger: impl Into<Name>, ticket: TicketId) -> Self {
+        Self { ledger: ledger.into(), ticket }
+    }
+}
+
 /// A text that names no permit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidPermitId(String);

@@ -15,6 +15,7 @@ use crate::config::{Compiled, Config, UnknownResource};
 use crate::events::Events;
 use crate::mode::Mode;
 use crate::names::Directory;
+use crate::near::Near;
 use crate::outage::Outage;
 use crate::permit::{GrantedVia, Settled};
 use crate::reply::Reply;
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Mutex<Directory>,
     pub(crate) generation: AtomicU64,
     closed: AtomicBool,
+    pub(crate) near: Near,
     watches: Mutex<Vec<Arc<Watch>>>,
 }
 
@@ -266,6 +268,7 @@ impl Shared {
             directory: Mutex::new(Directory::new(UnknownResource::Refuse)),
             generation: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            near: Near::default(),
             watches: Mutex::default(),
         }
     }

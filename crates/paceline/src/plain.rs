@@ -47,6 +47,8 @@ pub enum Plain {
         permit: PermitId,
         /// How long it waited in line, where this process saw that.
         waited: Duration,
+        /// Its resource, where this process asked for it and had not told of the grant before.
+        news_of: Option<Name>,
     },
     /// It waits.
     Waiting {
@@ -130,6 +132,15 @@ impl Limiter {
     /// settled.
     pub async fn plain_poll(&self, ticket: &PermitId, ask: &PlainAsk) -> Result<Plain, Error> {
         self.plain_account(ticket)?.plain_poll(ticket.ticket, ask).await
+    }
+
+    /// Ends all polls that are under way: each is answered as when its time is over.
+    pub fn end_polls(&self) {
+        for account in self.0.store.accounts() {
+            if let Account::Shared(account) = account {
+                account.end_polls();
+            }
+        }
     }
 
     /// Ends a permit, or gives up a place in line.

@@ -20,6 +20,7 @@ impl Shared {
         compiled.ledgers.iter().try_for_each(rehearse)?;
         let mut directory = lock(&self.directory);
         let mut next = Directory::new(compiled.unknown.clone());
+        self.near.restart();
         for told in &compiled.ledgers {
             let named: BTreeSet<&str> =
                 told.resources.iter().map(|resource| resource.name.as_str()).collect();
@@ -64,6 +65,7 @@ impl Shared {
         if self.store.options.mode == Mode::Shadow {
             configuration.limits.iter_mut().for_each(|limit| limit.shadow = true);
         }
+        self.near.watch(&told.warn_at);
         let account = self.store.account(&told.name);
         let slots = account.configure(configuration, told.revision, &told.resources)?;
         for (resource, slot) in told.resources.iter().zip(slots) {
@@ -88,6 +90,7 @@ fn empty(account: &str) -> CompiledLedger {
         revision: 0,
         configuration: paceline_core::Configuration::default(),
         resources: Vec::new(),
+        warn_at: Vec::new(),
     }
 }
 
@@ -102,6 +105,9 @@ fn filled_in(template: &CompiledLedger, name: &str) -> CompiledLedger {
         for Member { resource, .. } in members {
             *resource = fill_name(resource);
         }
+    }
+    for (limit, _) in &mut told.warn_at {
+        *limit = fill_name(limit);
     }
     for resource in &mut told.configuration.resources {
         resource.name = fill_name(&resource.name);

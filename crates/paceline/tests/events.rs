@@ -9,7 +9,8 @@ use std::sync::{Mutex, OnceLock};
 use common::{GPT, Task, bucket, concurrency, limiter, secs};
 use futures_util::StreamExt;
 use log::{Level, Log, Metadata, Record};
-use paceline::{Demand, Error, Event, Pause, Usage};
+use paceline::config::Config;
+use paceline::{Demand, Error, Event, Limiter, ManualClock, Pause, Usage};
 
 #[test]
 fn a_reader_hears_what_happens_in_order() {
@@ -37,6 +38,44 @@ fn a_reader_hears_what_happens_in_order() {
     assert!(matches!(events.try_next(), Some(Event::Paused { target, .. }) if &*target == GPT));
     assert!(matches!(events.try_next(), Some(Event::Refused { error: Error::Impossible { .. }, .. })));
     assert!(events.try_next().is_none());
+}
+
+#[test]
+fn a_limit_that_is_near_is_told_when_it_comes_and_when_it_goes() {
+    let text = "openai: {gpt-4o: {tokens_per_minute: 1_000, requests_per_minute: 10, warn_at: 75%}}";
+    let clock = ManualClock::default();
+    let builder = Limiter::builder().private().clock(clock.clone());
+    let limiter = builder.config(Config::parse("here", text).unwrap()).build().unwrap();
+    let resource = limiter.resource("openai/gpt-4o").unwrap();
+    let mut events = limiter.events();
+    let mut changes = |limiter: &Limiter| {
+        let near = limiter.near_limits().wait().unwrap();
+        let mut told = Vec::new();
+        while let Some(event) = events.try_next() {
+            match event {
+                Event::NearLimit(near) => told.push(format!("near {}", near.limit)),
+                Event::NoLongerNear { limit } => told.push(format!("over {limit}")),
+                _ => {}
+            }
+        }
+        (near.len(), told)
+    };
+    resource.record(Usage::tokens(700)).wait().unwrap();
+    assert_eq!(changes(&limiter), (0, vec![]));
+    resource.record(Usage::tokens(60)).wait().unwrap();
+    assert_eq!(changes(&limiter), (1, vec!["near openai/gpt-4o/tokens_per_minute".to_owned()]));
+    // A little below its threshold it is near still, and told no second time.
+    clock.advance(secs(2));
+    assert_eq!(changes(&limiter), (1, vec![]));
+    clock.advance(secs(10));
+    assert_eq!(changes(&limiter), (0, vec!["over openai/gpt-4o/tokens_per_minute".to_owned()]));
+    resource.record(Usage::tokens(900)).wait().unwrap();
+    assert_eq!(changes(&limiter).0, 1);
+    let less = "openai: {gpt-4o: {tokens_per_minute: 1_000, requests_per_minute: 10}}";
+    limiter.configure(&Config::parse("here", less).unwrap()).unwrap();
+    assert!(limiter.warns(), "somebody was told that it is near");
+    assert_eq!(changes(&limiter).1, ["over openai/gpt-4o/tokens_per_minute"]);
+    assert!(!limiter.warns());
 }
 
 #[test]

@@ -29,6 +29,7 @@ fn ledger(name: &str, limits: Vec<LimitSpec>, names: &[&str]) -> CompiledLedger 
         revision: 0,
         configuration: Configuration::new(limits, names.iter().map(|name| ResourceSpec::new(name))),
         resources: names.iter().map(resource).collect(),
+        warn_at: Vec::new(),
     }
 }
 

@@ -68,7 +68,7 @@ except KeyboardInterrupt:
 """
     with script(text) as process:
         out, took = interrupted(process, signal.SIGINT)
-    assert out == "left\n" and took < 0.9
+    assert out == "left\n" and took < 5
 
 
 def test_an_interrupt_leaves_a_wait_on_redis(script: Script, redis_server: str) -> None:
@@ -83,7 +83,7 @@ except KeyboardInterrupt:
 """
     with script(text, redis_server + "/4") as process:
         out, took = interrupted(process, signal.SIGINT)
-    assert out == "left\n" and took < 2
+    assert out == "left\n" and took < 5
 
 
 def test_signal_handlers_run_during_a_wait(script: Script) -> None:
@@ -96,7 +96,7 @@ with limiter.acquire() as permit:
 """
     with script(text) as process:
         out, took = interrupted(process, signal.SIGTERM)
-    assert out == "handled\ngranted\n" and took < 0.9
+    assert out == "handled\ngranted\n" and took < 5
 
 
 def test_a_handler_that_raises_leaves_the_wait(script: Script) -> None:

@@ -61,7 +61,7 @@ export function Page() {
   return (
     <>
       <h1>Events</h1>
-      <p class="faint">What callers of <code>/v1/acquire</code> and administrators do at this server, the latest first. It goes on where it was when the connection is lost.</p>
+      <p class="faint">What callers and administrators do at this server, the latest first. It goes on where it was when the connection is lost.</p>
       <div class="tools" role="search">
         <label class="inline">Find <input type="search" placeholder="words, a resource, a permit" value={text.value} onInput={(event) => { text.value = event.currentTarget.value; }} /></label>
         <label class="inline">Kind{" "}

@@ -45,15 +45,22 @@ impl Caller {
                 nobody
             }
         };
-        if !key.has(scope) {
-            let (name, has) = (&key.info.name, key.info.scopes.iter().map(|scope| scope.name()));
-            let has = has.collect::<Vec<_>>().join(", ");
-            let said = format!("this needs the scope {scope}, and the key {name} has {has}");
-            let allowed = if scope == Scope::Admin { vec!["admin"] } else { vec![scope.name(), "admin"] };
-            let allowed = allowed.into_iter().map(str::to_owned).collect();
-            return Err(Problem::new(Kind::ScopeMissing, said).with(|more| more.allowed = Some(allowed)));
+        let caller = Self { key };
+        caller.must_have(scope)?;
+        Ok(caller)
+    }
+
+    /// Refuses what the key has not the scope for.
+    pub(crate) fn must_have(&self, scope: Scope) -> Result<(), Problem> {
+        if self.key.has(scope) {
+            return Ok(());
         }
-        Ok(Self { key })
+        let (name, has) = (self.name(), self.key.info.scopes.iter().map(|scope| scope.name()));
+        let has = has.collect::<Vec<_>>().join(", ");
+        let said = format!("this needs the scope {scope}, and the key {name} has {has}");
+        let allowed = if scope == Scope::Admin { vec!["admin"] } else { vec![scope.name(), "admin"] };
+        let allowed = allowed.into_iter().map(str::to_owned).collect();
+        Err(Problem::new(Kind::ScopeMissing, said).with(|more| more.allowed = Some(allowed)))
     }
 
     /// Returns what the key is called.

@@ -62,12 +62,7 @@ pub(crate) async fn acquire(
         Ok((stood, Terms { lease: ask.lease, until }))
     };
     let mut response = match asked.await {
-        Ok((stood, terms)) => {
-            if let Plain::Granted { waited, .. } = &stood {
-                door.meters.granted(*waited);
-            }
-            standing(&app, &stood, &terms)
-        }
+        Ok((stood, terms)) => standing(&app, &stood, &terms),
         Err(problem) => refused(&app, Some(&door), problem),
     };
     door.write_policy(response.headers_mut(), clock::unix_ms());
@@ -192,7 +187,10 @@ struct Terms {
 fn standing(app: &App, stood: &Plain, terms: &Terms) -> Response {
     let lease = terms.lease.as_secs_f64();
     match stood {
-        Plain::Granted { permit, waited } => {
+        Plain::Granted { permit, waited, news_of } => {
+            if let Some(resource) = news_of {
+                app.meters.of_resource(resource).granted(*waited);
+            }
             let view = GrantedView {
                 status: "granted",
                 permit: permit.to_string(),

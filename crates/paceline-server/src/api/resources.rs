@@ -1,6 +1,7 @@
 //! Resources and their limits: looked at, changed, and held up.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use axum::Json as Written;
 use axum::extract::State;
@@ -10,8 +11,9 @@ use serde_json::{Map, Value, json};
 
 use super::answers::{Changing, Looking, LookingAt, Ordering};
 use super::bodies::{PauseBody, PurgeBody};
+use super::rights::LONGEST_PAUSE;
 use super::views::ResourceBody;
-use crate::access::{Administers, Caller, Reads};
+use crate::access::{Acquires, Administers, Caller, Reads, Scope};
 use crate::app::App;
 use crate::doors::Door;
 use crate::extract::{Json, MaybeJson, Named};
@@ -124,7 +126,8 @@ pub(crate) async fn delete(
 
 /// Pauses a resource
 ///
-/// Callers wait, or are refused with `refuse`. A pause that ends earlier than the one in force changes nothing.
+/// Callers wait, or are refused with `refuse`. A pause that ends earlier than the one in force changes nothing. For up to an
+/// hour, as when a provider refuses, the scope `acquire` is enough; longer pauses and `refuse` take `admin`.
 #[utoipa::path(
     post, path = "/v1/resources/{name}/pause", tag = "resources", request_body = Option<PauseBody>,
     params(("name" = String, Path, description = "Its name; the slash may be left as it is")),
@@ -132,15 +135,22 @@ pub(crate) async fn delete(
 )]
 pub(crate) async fn pause(
     State(app): State<Arc<App>>,
-    Administers(caller): Administers,
+    Acquires(caller): Acquires,
     Named(name): Named,
     MaybeJson(body): MaybeJson<PauseBody>,
 ) -> Result<StatusCode, Problem> {
-    let door = door(&app, &caller, &name)?;
     let lasting = body.lasting()?;
+    let refused_elsewhere = !body.refuse && lasting.is_some_and(|lasting| lasting <= LONGEST_PAUSE);
+    if !refused_elsewhere {
+        caller.must_have(Scope::Admin)?;
+    }
+    let door = door(&app, &caller, &name)?;
     let pause = lasting.map_or_else(Pause::until_resumed, Pause::lasting);
     door.resource.pause(if body.refuse { pause.refusing() } else { pause }).await?;
     app.lookout.paused(door.resource.name(), body.reason.as_deref());
+    if refused_elsewhere {
+        app.meters.provider_refusals.fetch_add(1, Relaxed);
+    }
     let said = json!({"seconds": body.seconds, "refuse": body.refuse, "reason": body.reason});
     app.audit.note(&caller, "pause", door.resource.name(), &said);
     Ok(StatusCode::NO_CONTENT)

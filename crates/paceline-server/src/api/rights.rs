@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use paceline::config::Config;
 use paceline::remote::Guard;
@@ -9,8 +10,8 @@ use paceline::wire::{Asked, digest, read_batch};
 
 use crate::clock;
 
-/// The longest pause that a provider's refusal is a reason for, in milliseconds.
-const LONGEST_PAUSE_MS: u64 = 3_600_000;
+/// The longest pause that a provider's refusal is a reason for.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// Returns what lets pass what asks, settles and looks, and the limits that are in force here as they are.
 pub(super) fn of_acquirer(key: &str, configuration: Option<&str>) -> Guard {
@@ -33,7 +34,8 @@ fn forbidden(command: &Asked<'_>, known: &BTreeSet<String>) -> Option<&'static s
             changes.then_some("change limits: name none, and the limiter takes those of the server")
         }
         Asked::Pause { lasting, refuse, .. } => {
-            let refused_elsewhere = !refuse && lasting.is_some_and(|lasting| lasting <= LONGEST_PAUSE_MS);
+            let lasting = lasting.map(Duration::from_millis);
+            let refused_elsewhere = !refuse && lasting.is_some_and(|lasting| lasting <= LONGEST_PAUSE);
             (!refused_elsewhere).then_some("pause for longer than an hour, or refuse callers")
         }
         Asked::Resume { .. } => Some("end a pause"),

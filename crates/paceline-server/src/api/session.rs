@@ -15,6 +15,7 @@ use super::rights;
 use crate::access::Acquires;
 use crate::app::App;
 use crate::kind::Kind;
+use crate::observed::Observed;
 use crate::problem::Problem;
 
 /// Opens a session
@@ -39,12 +40,11 @@ pub(crate) async fn join(
         Err(error) => return Problem::new(Kind::Malformed, error.body_text()).into_response(),
     };
     let configuration = app.catalog.text();
-    let terms = if caller.administers() {
-        Terms { configuration, ..Terms::default() }
-    } else {
-        let guard = rights::of_acquirer(caller.name(), configuration.as_deref());
-        Terms { configuration, guard }
-    };
+    let mut terms = Terms { observer: Some(Arc::new(Observed(Arc::clone(&app)))), ..Terms::default() };
+    if !caller.administers() {
+        terms.guard = rights::of_acquirer(caller.name(), configuration.as_deref());
+    }
+    terms.configuration = configuration;
     upgrade.max_message_size(LARGEST).max_frame_size(LARGEST).on_upgrade(move |socket| async move {
         let (outgoing, incoming) = socket.split();
         tokio::select! {

@@ -12,8 +12,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use paceline::host::{Host, HostOptions};
@@ -93,6 +93,7 @@ impl Server {
             feed: Feed::new(),
             lookout: Lookout::new(host.clone(), history),
             meters: Meters::default(),
+            seen: Mutex::default(),
             stopping: watch::Sender::new(false),
             patience: settings.patience,
             read_timeout: settings.read_timeout,
@@ -228,11 +229,12 @@ impl Server {
             loop {
                 ticks.tick().await;
                 look(&looked, tls.as_deref(), false);
+                look_for_near(&looked).await;
             }
         });
         app.stops().await;
         tasks.close();
-        if tokio::time::timeout(settings.stop_within, tasks.wait()).await.is_err() {
+        if tokio::time::timeout(settings.stop_within, last_answers(&app, &tasks)).await.is_err() {
             log::warn!("{} connections did not end in time, and are cut", tasks.len());
         }
         looks.abort();
@@ -273,6 +275,18 @@ impl Stop {
     }
 }
 
+/// Waits for the open requests, and ends the polls among them, those too that begin at the last moment.
+async fn last_answers(app: &App, tasks: &TaskTracker) {
+    let mut answered = std::pin::pin!(tasks.wait());
+    loop {
+        app.limiter.end_polls();
+        tokio::select! {
+            () = answered.as_mut() => return,
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+        }
+    }
+}
+
 /// Takes over what changed on the disk.
 fn look(app: &App, tls: Option<&Tls>, anyhow: bool) {
     tokio::task::block_in_place(|| {
@@ -291,6 +305,16 @@ fn look(app: &App, tls: Option<&Tls>, anyhow: bool) {
             }
         }
     });
+}
+
+/// Looks which limits are nearly used up; what changed comes back as an event.
+async fn look_for_near(app: &App) {
+    if app.limiter.warns() {
+        match app.limiter.near_limits().await {
+            Ok(near) => app.meters.near(near),
+            Err(error) => log::debug!("limits cannot be looked at: {error}"),
+        }
+    }
 }
 
 /// Makes the state directory, and keeps others off it.

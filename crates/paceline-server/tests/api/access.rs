@@ -33,6 +33,8 @@ fn operations() -> Vec<(Method, String, &'static str)> {
             let method: Method = method.to_uppercase().parse().unwrap();
             let changes =
                 path.starts_with("/v1/keys") || path.starts_with("/v1/resources") && method != Method::GET;
+            // As a provider's refusal makes callers do.
+            let changes = changes && !path.ends_with("/pause");
             let looks = [
                 "/v1/resources",
                 "/v1/resources/{name}",
@@ -108,6 +110,19 @@ async fn a_scope_allows_its_own_operations_and_no_other() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_acquires_may_pause_as_a_provider_asks_and_no_more() {
+    let (mut server, _) = guarded().await;
+    let acquire = key(&server, "a", json!({"scopes": ["acquire"]})).await;
+    server.with_key(&acquire);
+    let path = "/v1/resources/gpt/pause";
+    for much in [json!({}), json!({"seconds": 3_601}), json!({"seconds": 1, "refuse": true})] {
+        server.post(path, &much).await.problem(403, "scope-missing");
+    }
+    assert_eq!(server.post(path, &json!({"seconds": 20, "reason": "a 429"})).await.status, 204);
+    server.post("/v1/resources/gpt/resume", &json!({})).await.problem(403, "scope-missing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

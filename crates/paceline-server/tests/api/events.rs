@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use paceline::{Demand, Error, Limiter, Pause, Usage};
 use reqwest::Method;
 use serde_json::json;
 
@@ -68,6 +69,73 @@ async fn metrics_are_those_of_the_documentation_and_count() {
         assert!(metrics.text.contains(&format!("# TYPE {name} {kind}")), "{name}");
         assert!(page.contains(&format!("| `{name}` |")), "the page does not name {name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_counted_and_told_of_like_plain_requests() {
+    let server = Running::usual().await;
+    let mut events = server.request(Method::GET, "/v1/events").send().await.unwrap();
+    let url = server.url("");
+    let limiter =
+        tokio::task::spawn_blocking(move || Limiter::builder().store(url).build()).await.unwrap().unwrap();
+    let solo = limiter.resource("solo").unwrap();
+    let first = solo.acquire(Demand::new()).lane("batch").await.unwrap();
+    let waits = tokio::spawn(solo.acquire(Demand::new()).lane("batch").into_future());
+    let told = read_until(&mut events, "queued").await;
+    assert!(told.contains(&first.id().to_string()), "{told}");
+    let busy = solo.try_acquire(Demand::new()).lane("batch").await;
+    assert!(matches!(busy, Err(Error::Busy(_))), "{busy:?}");
+    first.settle(Usage::new()).await.unwrap();
+    waits.await.unwrap().unwrap().give_back().await.unwrap();
+    solo.pause(Pause::lasting(Duration::from_millis(1))).await.unwrap();
+    let told = read_until(&mut events, "paused").await;
+    assert_eq!(told.matches("event: granted\n").count(), 1, "{told}");
+    assert_eq!(told.matches("event: settled\n").count(), 2, "{told}");
+    let metrics = server.get("/metrics").await.text;
+    for line in [
+        "paceline_acquires_total{resource=\"solo\",outcome=\"granted\"} 2",
+        "paceline_acquires_total{resource=\"solo\",outcome=\"busy\"} 1",
+        "paceline_wait_seconds_count{resource=\"solo\"} 2",
+        "paceline_settles_total 2",
+        "paceline_provider_refusals_total 1",
+    ] {
+        assert!(metrics.lines().any(|shown| shown == line), "{line} is missing:\n{metrics}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_polled_grant_is_counted_once() {
+    let server = Running::usual().await;
+    let solo = json!({"resource": "solo", "lane": "batch"});
+    let first = server.granted(&solo).await;
+    let waits = server.post("/v1/acquire", &solo).await;
+    assert_eq!(waits.status, 202, "{}", waits.text);
+    server.post(&format!("/v1/permits/{first}/settle"), &json!({})).await;
+    for _ in 0..2 {
+        let polled = server.get(&format!("/v1/tickets/{}?wait_seconds=10", waits.said("ticket"))).await;
+        assert_eq!(polled.status, 200, "{}", polled.text);
+    }
+    let metrics = server.get("/metrics").await.text;
+    let line = "paceline_acquires_total{resource=\"solo\",outcome=\"granted\"} 2";
+    assert!(metrics.lines().any(|shown| shown == line), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_nearly_used_up_is_told_once() {
+    let limits = "resources: {gpt: {requests_per_minute: 1_000, tokens_per_day: 1_000, warn_at: 80%}}";
+    let server = Running::with(limits, |_| {}).await;
+    let mut events = server.request(Method::GET, "/v1/events").send().await.unwrap();
+    let permit = server.granted(&json!({"resource": "gpt", "tokens": 900})).await;
+    let told = read_until(&mut events, "near-limit").await;
+    assert!(told.contains("\"limit\":\"gpt/tokens_per_day\""), "{told}");
+    let line = "paceline_limit_near{limit=\"gpt/tokens_per_day\",metric=\"tokens\"} 1";
+    until("it is near", async || {
+        server.get("/metrics").await.text.lines().any(|shown| shown == line).then_some(())
+    })
+    .await;
+    server.post(&format!("/v1/permits/{permit}/settle"), &json!({"tokens": 1})).await;
+    let told = read_until(&mut events, "no-longer-near").await;
+    assert!(!told.contains("event: near-limit\n"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Limits: looked at, changed over the API and by the file, and kept.
 
+use paceline::Limiter;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -94,6 +95,9 @@ async fn what_the_file_names_is_read_only_and_follows_the_file() {
     })
     .await;
     follows(2000).await;
+    let url = server.url("");
+    let joined = tokio::task::spawn_blocking(|| Limiter::builder().store(url).build()).await.unwrap();
+    assert!(joined.unwrap().resource("gpt").is_ok(), "who joins now is told what is in force");
     std::fs::write(&file, LIMITS).unwrap();
     follows(1000).await;
 }

@@ -13,6 +13,7 @@ impl Resource {
         lanes: Vec::new(),
         max_waiting: None,
         reserve: None,
+        warn_at: None,
         unlimited: false,
     };
 
@@ -67,6 +68,13 @@ impl Resource {
     #[must_use]
     pub fn reserve(mut self, reserve: Reserve) -> Self {
         self.reserve = Some(reserve);
+        self
+    }
+
+    /// Tells when this share of one of its own limits is used.
+    #[must_use]
+    pub fn warn_at(mut self, share: Share) -> Self {
+        self.warn_at = Some(share);
         self
     }
 

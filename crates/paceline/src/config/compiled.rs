@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use paceline_core::Configuration;
+use paceline_core::{Configuration, Name};
 
+use super::units::Share;
 use crate::provider::Profile;
 
 /// A whole configuration, ready for its ledgers.
@@ -26,6 +27,8 @@ pub struct CompiledLedger {
     pub configuration: Configuration,
     /// How callers' names find their resource.
     pub resources: Vec<CompiledResource>,
+    /// The limits that are told to be near, by name, and from which share on.
+    pub warn_at: Vec<(Name, Share)>,
 }
 
 /// One resource of a ledger.

@@ -2,6 +2,8 @@
 
 use paceline_core::{Counting, Millis};
 
+use super::units::Share;
+
 /// One constraint of a resource, or one that several share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
@@ -25,6 +27,8 @@ pub struct Limit {
     pub counts: Option<Counting>,
     /// Charged and never asked.
     pub shadow: bool,
+    /// From which share of it on it is told to be near, where the resource is not to say.
+    pub warn_at: Option<Share>,
     /// The spread between the fastest and the slowest way to the provider, in milliseconds.
     pub transit: Option<Millis>,
     /// How near a boundary a call counts on both of its sides, in milliseconds.
@@ -84,6 +88,7 @@ impl Limit {
             zone: None,
             counts: None,
             shadow: false,
+            warn_at: None,
             transit: None,
             margin: None,
             lanes: Vec::new(),
@@ -177,6 +182,13 @@ impl Limit {
     #[must_use]
     pub fn shadow(mut self) -> Self {
         self.shadow = true;
+        self
+    }
+
+    /// Tells when this share of it is used.
+    #[must_use]
+    pub fn warn_at(mut self, share: Share) -> Self {
+        self.warn_at = Some(share);
         self
     }
 

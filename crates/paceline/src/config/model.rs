@@ -79,6 +79,8 @@ pub struct Resource {
     pub max_waiting: Option<u64>,
     /// How much output a call reserves, where the profile is not to decide.
     pub reserve: Option<Reserve>,
+    /// From which share on its own limits are told to be near, where they do not say.
+    pub warn_at: Option<Share>,
     /// Has no limit on purpose.
     pub unlimited: bool,
 }

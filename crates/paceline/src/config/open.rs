@@ -52,6 +52,11 @@ impl Config {
         Ok(config)
     }
 
+    /// Returns the text that it was read from, if it was.
+    pub fn text(&self) -> Option<&str> {
+        self.source.as_ref().map(|source| source.text())
+    }
+
     /// Reads and checks the file that `PACELINE_CONFIG` names.
     pub fn from_env() -> Result<Self, ConfigError> {
         match std::env::var_os(VARIABLE) {

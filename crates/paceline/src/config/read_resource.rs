@@ -12,10 +12,10 @@ use super::reader::Reader;
 use super::{instant, short, units};
 use crate::provider::Reserve;
 
-pub(super) const RESOURCE_KEYS: [&str; 7] =
-    ["limits", "shared", "aliases", "lanes", "max_waiting", "reserve", "unlimited"];
+pub(super) const RESOURCE_KEYS: [&str; 8] =
+    ["limits", "shared", "aliases", "lanes", "max_waiting", "reserve", "warn_at", "unlimited"];
 const LANE_KEYS: [&str; 5] = ["priority", "weight", "cap", "reserve", "max_head_start"];
-const LIMIT_KEYS: [&str; 16] = [
+const LIMIT_KEYS: [&str; 17] = [
     "id",
     "metric",
     "amount",
@@ -28,6 +28,7 @@ const LIMIT_KEYS: [&str; 16] = [
     "slots",
     "counts",
     "shadow",
+    "warn_at",
     "transit",
     "margin",
     "lane",
@@ -58,6 +59,7 @@ pub(super) fn entry(reader: &mut Reader<'_>, entry: &Entry, resource: &mut Resou
             let words = [("max", Reserve::Max), ("expected", Reserve::Expected)];
             resource.reserve = reader.word(node, "way to reserve output", &words);
         }
+        "warn_at" => resource.warn_at = reader.share(node),
         "unlimited" => resource.unlimited = reader.boolean(node).unwrap_or(false),
         _ => return short_limit(reader, entry, &mut resource.limits),
     }
@@ -194,6 +196,7 @@ fn long_entry(
             limit.counts = reader.word(node, "way to count", &words);
         }
         "shadow" => limit.shadow = reader.boolean(node).unwrap_or(false),
+        "warn_at" => limit.warn_at = reader.share(node),
         "transit" => limit.transit = reader.duration(node),
         "margin" => limit.margin = reader.duration(node),
         "lane" | "lanes" => limit.lanes = reader.texts(node, "the name of a lane"),

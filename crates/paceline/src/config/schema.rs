@@ -87,6 +87,7 @@ fn resource() -> Value {
         "lanes": map("Classes of traffic", &reference("lane")),
         "max_waiting": reference("tickets"),
         "reserve": reference("reserve"),
+        "warn_at": reference("share"),
         "unlimited": {"type": "boolean"},
     })
 }
@@ -128,6 +129,7 @@ fn limit() -> Value {
         "slots": {"type": "integer", "minimum": 1, "maximum": 1_000},
         "counts": reference("counts"),
         "shadow": {"type": "boolean", "description": "Charged and never asked"},
+        "warn_at": reference("share"),
         "transit": reference("duration"),
         "margin": reference("duration"),
         "lane": reference("texts"),

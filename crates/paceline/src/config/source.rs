@@ -28,6 +28,10 @@ impl Source {
         Self { name: name.to_owned(), text: text.to_owned(), root }
     }
 
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Returns the location at the end of a path, or as far along it as the text goes.
     pub(crate) fn locate(&self, path: &[Step]) -> Location {
         let mut node = &self.root;

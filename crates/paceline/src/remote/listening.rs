@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::serve::Observer;
 use crate::link::{Link, LinkError, PushSink};
 use crate::sync::lock;
-use crate::wire::{Down, write_down};
+use crate::wire::{Down, read_push, write_down};
 
 /// How many channels one connection listens to at most.
 const MOST: usize = 4_096;
@@ -19,24 +20,34 @@ pub(super) struct Listening<'a> {
     channels: Mutex<BTreeMap<String, PushSink>>,
 }
 
+/// Who hears the pushes of a channel.
+pub(super) struct Hearing {
+    pub(super) ledger: String,
+    /// What the client calls the channel.
+    pub(super) named: String,
+    pub(super) frames: Sender<Vec<u8>>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+}
+
 impl<'a> Listening<'a> {
     pub(super) fn new(link: &'a Arc<dyn Link>) -> Self {
         Self { link, channels: Mutex::default() }
     }
 
-    /// Brings the pushes of a link's channel to the client, who calls it by a name of its own. A client that does not
-    /// keep up is cut off by `cut`.
+    /// Brings the pushes of a link's channel to the client. A client that does not keep up is cut off by `cut`.
     pub(super) async fn begin(
         &self,
         channel: &str,
-        named: String,
-        frames: Sender<Vec<u8>>,
+        to: Hearing,
         cut: impl Fn() + Send + Sync + 'static,
     ) -> Result<(), LinkError> {
         let sink: PushSink = Arc::new(move |payload: &[u8]| {
-            let frame = write_down(&Down::Push { channel: &named, payload });
-            if let Err(TrySendError::Full(_)) = frames.try_send(frame) {
+            let frame = write_down(&Down::Push { channel: &to.named, payload });
+            if let Err(TrySendError::Full(_)) = to.frames.try_send(frame) {
                 cut();
+            }
+            if let (Some(observer), Ok(push)) = (&to.observer, read_push(payload)) {
+                observer.pushed(&to.ledger, &push);
             }
         });
         {

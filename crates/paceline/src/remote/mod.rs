@@ -10,7 +10,7 @@ mod serve;
 mod tests;
 mod websocket;
 
-pub use serve::{Ended, Guard, Incoming, Outgoing, Service, Terms, serve_connection};
+pub use serve::{Ended, Guard, Incoming, Observer, Outgoing, Service, Terms, serve_connection};
 pub use websocket::serve_stream;
 
 pub use crate::wire::{LARGEST, PROTOCOL};

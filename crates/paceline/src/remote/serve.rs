@@ -12,9 +12,12 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::timeout;
 
-use super::listening::Listening;
+use super::listening::{Hearing, Listening};
 use crate::link::{Link, LinkError};
-use crate::wire::{Down, PROTOCOL, Route, Up, WireError, read_passing, read_up, write_down};
+use crate::wire::{
+    Batch, Down, PROTOCOL, Push, Reply, Route, Up, WireError, read_batch, read_passing, read_reply, read_up,
+    write_down,
+};
 
 /// Where the frames of a client come from.
 pub trait Incoming: Send {
@@ -41,6 +44,16 @@ pub struct Terms {
     pub configuration: Option<String>,
     /// Says no, with a reason, to a batch for a ledger; without a batch, to hearing the ledger's pushes.
     pub guard: Guard,
+    /// Is told what passed.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+/// Is told what passes, after the fact. A client that hears no answer sends a batch again, with the same number.
+pub trait Observer: Send + Sync {
+    /// The batch for a ledger got this reply.
+    fn answered(&self, ledger: &str, batch: &Batch<'_>, reply: &Reply);
+    /// A session was told something by a push, which the next reply may tell again.
+    fn pushed(&self, ledger: &str, push: &Push);
 }
 
 /// See [`Terms::guard`].
@@ -92,7 +105,7 @@ impl Service {
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { configuration: None, guard: Arc::new(|_, _| Ok(())) }
+        Self { configuration: None, guard: Arc::new(|_, _| Ok(())), observer: None }
     }
 }
 
@@ -227,14 +240,26 @@ impl Client<'_> {
         link.ready(ledger).await?;
         let run_id = link.run_id(ledger);
         let route = Route { inbox: &inbox, sharded: link.sharded(), run_id: &run_id };
-        link.call(ledger, passing.by(&route)).await
+        let reply = link.call(ledger, passing.by(&route)).await?;
+        if let Some(observer) = &self.terms.observer
+            && let (Ok(batch), Ok(read)) = (read_batch(batch), read_reply(&reply))
+        {
+            observer.answered(ledger, &batch, &read);
+        }
+        Ok(reply)
     }
 
     async fn listen(&self, channel: &str) -> Result<(), LinkError> {
         let (ledger, own) = self.channel(channel, None)?;
         (self.terms.guard)(ledger, None).map_err(LinkError::Fatal)?;
-        let (frames, cut) = (self.frames.clone(), Arc::clone(&self.cut));
-        self.listening.begin(&own, channel.to_owned(), frames, move || cut.notify_one()).await
+        let cut = Arc::clone(&self.cut);
+        let to = Hearing {
+            ledger: ledger.to_owned(),
+            named: channel.to_owned(),
+            frames: self.frames.clone(),
+            observer: self.terms.observer.clone(),
+        };
+        self.listening.begin(&own, to, move || cut.notify_one()).await
     }
 
     /// Returns the ledger of a client's channel, which has to be this one if one is named, and what the link calls it.

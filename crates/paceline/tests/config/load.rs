@@ -118,13 +118,15 @@ resources:
   mine:
     limits:
       - {id: burst, metric: requests, amount: 600, window: 1m, burst: 20, transit: 100ms, counts: until_settled}
-      - {metric: tokens, amount: 1_000, window: 10s, slots: 40, shadow: true}
+      - {metric: tokens, amount: 1_000, window: 10s, slots: 40, shadow: true, warn_at: 90%}
       - {metric: tokens, amount: 9_000, period: day, zone: Europe/Berlin, margin: 5s}
       - {metric: images, amount: 9, boundaries: ["2027-01-01T00:00:00Z", "2027-02-01T00:00:00+01:00"]}
       - {metric: gpus, amount: 2, algorithm: concurrency, lane: batch}
       - {metric: requests, amount: 5, period: 6h}
 "#;
     let compiled = compiled(text);
+    let near = &ledger(&compiled, "mine").warn_at;
+    assert_eq!(*near, [("mine/tokens_per_10_seconds".into(), Share::percent(90).unwrap())]);
     let burst = limit(&compiled, "mine/burst");
     assert_eq!((burst.algorithm.clone(), burst.transit), (bucket(60_000, 20), 100));
     assert_eq!(burst.counting, Counting::UntilSettled);

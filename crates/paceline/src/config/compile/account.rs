@@ -114,6 +114,7 @@ fn bundle<'a>(work: &mut Work<'a>, name: &'a str, limits: &'a [Limit], members: 
         work.draft.limits.push(Planned {
             id: format!("{}/{name}/{}", work.name, limit.name()),
             limit,
+            warn_at: limit.warn_at,
             profile: work.profile.clone(),
             usable: work.account.usable,
             members: members.to_vec(),
@@ -154,6 +155,7 @@ fn seed<'a>(
         work.draft.limits.push(Planned {
             id: format!("{}/{}", drafted.compiled.name, limit.name()),
             limit,
+            warn_at: resource.warn_at,
             profile: work.profile.clone(),
             usable: work.account.usable,
             members: vec![Member { resource: drafted.compiled.name.as_str().into(), lanes: Lanes::All }],
@@ -176,6 +178,7 @@ fn pools(work: &mut Work<'_>, rows: &'static [Seed]) {
             work.draft.limits.push(Planned {
                 id: format!("{}/{}/{}", work.name, row.name, limit.name()),
                 limit,
+                warn_at: None,
                 profile: work.profile.clone(),
                 usable: work.account.usable,
                 members,

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use paceline_core::{
-    Command, Configuration, LaneSpec, Lanes, Ledger, LimitSpec, Member, Metric, Outcome, ResourceSpec,
+    Command, Configuration, LaneSpec, Lanes, Ledger, LimitSpec, Member, Metric, Name, Outcome, ResourceSpec,
     SpecError,
 };
 
@@ -62,6 +62,8 @@ struct Drafted<'a> {
 struct Planned<'a> {
     id: String,
     limit: &'a Limit,
+    /// From which share on it is told to be near.
+    warn_at: Option<Share>,
     profile: Arc<Profile>,
     usable: Share,
     members: Vec<Member>,
@@ -115,10 +117,11 @@ impl<'a> Compiler<'a> {
     fn ledger(&mut self, draft: Draft<'a>) -> CompiledLedger {
         let lanes: HashMap<&str, &[Lane]> =
             draft.resources.iter().map(|drafted| (drafted.compiled.name.as_str(), drafted.lanes)).collect();
-        let mut limits: Vec<LimitSpec> = Vec::new();
+        let (mut limits, mut warn_at) = (Vec::<LimitSpec>::new(), Vec::new());
         for planned in &draft.limits {
             // What nobody draws on is checked all the same, and no ledger needs it.
             for spec in self.specs(planned).into_iter().filter(|spec| !spec.members.is_empty()) {
+                warn_at.extend(planned.warn_at.map(|share| (Name::clone(&spec.id), share)));
                 let derived = self.derived(&spec, &lanes, &planned.path);
                 let all = std::iter::once(spec).chain(derived);
                 limits.extend(all.inspect(|spec| self.try_out(spec, &planned.path)));
@@ -130,7 +133,7 @@ impl<'a> Compiler<'a> {
         let resources = draft.resources.iter().map(resource_spec);
         let configuration = Configuration::new(limits, resources);
         let resources = draft.resources.into_iter().map(|drafted| drafted.compiled).collect();
-        CompiledLedger { name: draft.name, revision: draft.revision, configuration, resources }
+        CompiledLedger { name: draft.name, revision: draft.revision, configuration, resources, warn_at }
     }
 
     /// Tells a ledger of a limit, so that what compiles is taken over.

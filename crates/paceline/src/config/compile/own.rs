@@ -144,6 +144,7 @@ pub(super) fn private_limits<'a>(
         draft.limits.push(Planned {
             id: format!("{name}/{}", limit.name()),
             limit,
+            warn_at: limit.warn_at.or(resource.warn_at),
             profile: drafted.compiled.profile.clone(),
             usable,
             members: vec![Member { resource: name.as_str().into(), lanes }],

@@ -15,6 +15,7 @@ pub mod link;
 mod looks;
 mod outage;
 mod plain;
+mod poll;
 mod recover;
 #[cfg(any(feature = "redis", feature = "remote"))]
 pub(crate) mod registry;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paceline_core::{Amounts, Millis, NEVER, Name, Refusal, SessionId, TicketId};
+use paceline_core::{Amounts, Millis, NEVER, Name, SessionId, TicketId};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::account::{Life, Shared};
 use super::desk::{After, Desk};
 use super::job::{Tell, What};
+use super::poll::{Poll, Told, Waited};
 use crate::clock::whole_ms;
 use crate::events::Event;
 use crate::permit::Settled;
@@ -18,7 +19,7 @@ use crate::plain::{Plain, PlainAsk, PlainEnd, is_plain};
 use crate::store::Asking;
 use crate::store::line::Waiter;
 use crate::wire::{Answer, Decided, Push};
-use crate::{Demand, Error, Reply, Shortage};
+use crate::{Demand, Error, Reply, Shortage, Usage};
 
 /// How many of them are remembered at least.
 const KEPT: usize = 65_536;
@@ -39,21 +40,8 @@ pub(super) struct Plains {
 struct Asked {
     slot: usize,
     since: Millis,
-}
-
-/// What a poll is told.
-enum Told {
-    Granted(Millis),
-    Refused(Refusal),
-}
-
-/// What came of waiting.
-enum Waited {
-    Told(Told),
-    /// The poll is over, and the ticket waits on.
-    Waits,
-    /// The ledger lost its state, or another poll took over.
-    Lost,
+    /// Whether the grant was told.
+    told: bool,
 }
 
 /// A command for such a ticket.
@@ -79,7 +67,15 @@ impl Plains {
         self.due = None;
     }
 
-    fn remember(&mut self, session: SessionId, asked: Asked) {
+    /// Removes a poll that is over.
+    pub(super) fn leave(&mut self, session: SessionId) {
+        if self.polls.get(&session).is_some_and(oneshot::Sender::is_closed) {
+            self.polls.remove(&session);
+        }
+    }
+
+    fn remember(&mut self, session: SessionId, slot: usize, since: Millis) {
+        let asked = self.asked(session).unwrap_or(Asked { slot, since, told: false });
         if self.young.len() >= KEPT {
             self.old = std::mem::take(&mut self.young);
         }
@@ -90,8 +86,14 @@ impl Plains {
         self.young.get(&session).or_else(|| self.old.get(&session)).copied()
     }
 
+    /// Returns what was asked when the grant is told for the first time.
+    fn first_told(&mut self, session: SessionId) -> Option<Asked> {
+        let asked = self.young.get_mut(&session).or_else(|| self.old.get_mut(&session))?;
+        (!std::mem::replace(&mut asked.told, true)).then_some(*asked)
+    }
+
     /// How long ago it was asked for, where that was here.
-    fn waited(&self, session: SessionId, now: Millis) -> Millis {
+    pub(super) fn waited(&self, session: SessionId, now: Millis) -> Millis {
         self.asked(session).map_or(0, |asked| now.saturating_sub(asked.since))
     }
 
@@ -129,7 +131,7 @@ impl Desk {
         }
     }
 
-    fn touch(&mut self, ticket: TicketId, time_out: Millis, now: Millis, after: &mut After) {
+    pub(super) fn touch(&mut self, ticket: TicketId, time_out: Millis, now: Millis, after: &mut After) {
         let what = What::Touch { session: ticket.session, time_out };
         self.push(what, Tell::Nobody, now, after);
     }
@@ -137,57 +139,6 @@ impl Desk {
     fn end_session(&mut self, ticket: TicketId, now: Millis, after: &mut After) {
         self.plains.forget(ticket.session);
         self.push(What::CloseOf(ticket.session), Tell::Nobody, now, after);
-    }
-}
-
-/// A poll of a ticket, which is over when it is dropped.
-struct Poll {
-    life: Arc<Life>,
-    ticket: TicketId,
-    told: oneshot::Receiver<Told>,
-}
-
-impl Poll {
-    fn begin(life: &Arc<Life>, ticket: TicketId) -> Self {
-        let (tell, told) = oneshot::channel();
-        life.with(|desk, _, _| desk.plains.polls.insert(ticket.session, tell));
-        Self { life: Arc::clone(life), ticket, told }
-    }
-
-    /// Waits for the decision, and keeps the session alive meanwhile.
-    async fn wait(&mut self, most: Duration, patience: Duration) -> Waited {
-        let end = Instant::now() + most;
-        loop {
-            let step = (Instant::now() + patience / 3).min(end);
-            match timeout_at(step, &mut self.told).await {
-                Ok(Ok(told)) => return Waited::Told(told),
-                Ok(Err(_)) => return Waited::Lost,
-                Err(_) => {
-                    let ticket = self.ticket;
-                    self.life.with(|desk, now, after| desk.touch(ticket, whole_ms(patience), now, after));
-                    if step == end {
-                        return Waited::Waits;
-                    }
-                    // What was pushed to a connection that had broken.
-                    if let Ok(Answer::Granted) = self.life.look_at(ticket).await {
-                        let waited = self.life.with(|desk, now, _| desk.plains.waited(ticket.session, now));
-                        return Waited::Told(Told::Granted(waited));
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Poll {
-    fn drop(&mut self) {
-        self.told.close();
-        let session = self.ticket.session;
-        self.life.with(|desk, _, _| {
-            if desk.plains.polls.get(&session).is_some_and(oneshot::Sender::is_closed) {
-                desk.plains.polls.remove(&session);
-            }
-        });
     }
 }
 
@@ -202,11 +153,14 @@ impl Shared {
         let life = self.here();
         let end = Instant::now() + ask.poll;
         loop {
-            let mut poll = Poll::begin(&life, ticket);
-            let (waiter, answer) = life.ask_for(asking, ticket, whole_ms(ask.lease))?;
+            let (mut poll, tell) = Poll::new(&life, ticket);
+            let (waiter, answer) = life.ask_for(asking, ticket, whole_ms(ask.lease), tell)?;
             let answer = answer.await.unwrap_or(Err(Error::Closed))?;
             let ahead = match answer {
-                Answer::Granted => return Ok(life.granted(ticket, None, 0)),
+                Answer::Granted => {
+                    poll.end();
+                    return Ok(life.granted(ticket, None, 0));
+                }
                 Answer::Queued { ahead } => ahead,
                 Answer::Refused(refusal, told) => {
                     return Err(life.with(|desk, now, after| {
@@ -224,6 +178,9 @@ impl Shared {
                 Waited::Told(told) => return self.decided(&life, ticket, told, Some(&waiter), ask),
                 // Asked anew, under the same id.
                 Waited::Lost if Instant::now() < end => continue,
+                Waited::Left => {
+                    return Ok(Plain::Waiting { ticket: self.about.id_of(ticket), ahead, expected });
+                }
                 Waited::Waits | Waited::Lost => {}
             }
             if ask.timeout.is_some_and(|timeout| timeout <= left) {
@@ -236,7 +193,8 @@ impl Shared {
     /// Asks how a ticket stands that was asked for before, here or elsewhere.
     pub(crate) async fn plain_poll(&self, ticket: TicketId, ask: &PlainAsk) -> Result<Plain, Error> {
         let life = self.here();
-        let mut poll = Poll::begin(&life, ticket);
+        let (mut poll, tell) = Poll::new(&life, ticket);
+        life.with(|desk, _, _| desk.plains.polls.insert(ticket.session, tell));
         let (mut stands, mut waited) = (life.look_at(ticket).await?, 0);
         if matches!(stands, Answer::Queued { .. }) {
             // Its pushes come here from the touch on. What was granted before that was pushed elsewhere.
@@ -245,11 +203,7 @@ impl Shared {
             waited = life.with(|desk, now, _| desk.plains.waited(ticket.session, now));
         }
         let ahead = match stands {
-            Answer::Granted => {
-                life.with(|desk, now, after| desk.touch(ticket, whole_ms(ask.lease), now, after));
-                let waited = Duration::from_millis(waited);
-                return Ok(Plain::Granted { permit: self.about.id_of(ticket), waited });
-            }
+            Answer::Granted => return Ok(life.granted(ticket, Some(whole_ms(ask.lease)), waited)),
             Answer::Queued { ahead } => ahead,
             _ => return Err(Error::PermitOver(self.about.id_of(ticket))),
         };
@@ -260,16 +214,24 @@ impl Shared {
                 self.timed_out(&life, ticket).await
             }
             // A loss is heard of at the next poll.
-            Waited::Waits | Waited::Lost => {
+            Waited::Waits | Waited::Lost | Waited::Left => {
                 Ok(Plain::Waiting { ticket: self.about.id_of(ticket), ahead, expected: None })
             }
         }
     }
 
+    pub(crate) fn end_polls(&self) {
+        self.here().end_polls();
+    }
+
     pub(crate) async fn plain_end(&self, ticket: TicketId, end: PlainEnd) -> Result<Settled, Error> {
-        let life = self.here();
+        let (life, own) = (self.here(), is_plain(ticket.session));
+        if let PlainEnd::Settle(usage) = &end
+            && let Some((used, settled)) = life.settle_and_close(ticket, usage)
+        {
+            return used.and(settled.await);
+        }
         let asked = life.with(|desk, _, _| desk.plains.asked(ticket.session));
-        let own = is_plain(ticket.session);
         let settled = match (end, asked) {
             (PlainEnd::GiveBack, _) => self.cancel(&life, ticket).await,
             (PlainEnd::Settle(usage), Some(asked)) => {
@@ -341,6 +303,7 @@ impl Shared {
         ask: &PlainAsk,
     ) -> Result<Plain, Error> {
         match told {
+            Told::Leave => Err(Error::PermitOver(self.about.id_of(ticket))),
             Told::Granted(waited) => Ok(life.granted(ticket, Some(whole_ms(ask.lease)), waited)),
             Told::Refused(refusal) => Err(life.with(|desk, now, after| {
                 desk.end_session(ticket, now, after);
@@ -413,15 +376,25 @@ impl Shared {
     }
 }
 
+/// Whether what was used could be read, and what the settlement moves.
+type Settling = (Result<Settled, Error>, Reply<Settled>);
+
 /// A ticket's waiter, and where the store's answer comes.
 type AskedFor = (Waiter, oneshot::Receiver<Result<Answer, Error>>);
 
 impl Life {
     /// Opens a ticket's session, and asks in it.
-    fn ask_for(&self, asking: &Asking<'_>, ticket: TicketId, lease: Millis) -> Result<AskedFor, Error> {
+    fn ask_for(
+        &self,
+        asking: &Asking<'_>,
+        ticket: TicketId,
+        lease: Millis,
+        poll: oneshot::Sender<Told>,
+    ) -> Result<AskedFor, Error> {
         self.with(|desk, now, after| {
             let waiter = desk.book.waiter(asking, now)?;
             let request = asking.request;
+            desk.plains.polls.insert(ticket.session, poll);
             desk.touch(ticket, lease, now, after);
             let command = ForTicket {
                 ticket,
@@ -432,16 +405,37 @@ impl Life {
                 head_start: request.head_start,
                 wait: !request.at_once,
             };
-            let asked = Asked { slot: waiter.slot, since: now };
-            desk.plains.remember(ticket.session, asked);
+            desk.plains.remember(ticket.session, waiter.slot, now);
             let (tell, answer) = oneshot::channel();
             desk.push(What::AcquireFor(Box::new(command)), Tell::Raw(tell), now, after);
             Ok((waiter, answer))
         })
     }
 
+    /// Settles a permit whose grant was told here, and closes its session with it; nothing where that was elsewhere.
+    fn settle_and_close(&self, permit: TicketId, usage: &Usage) -> Option<Settling> {
+        self.with(|desk, now, after| {
+            let asked = desk.plains.asked(permit.session).filter(|asked| asked.told)?;
+            let used = desk.book.charge(asked.slot, usage);
+            let (tell, answer) = oneshot::channel();
+            let usage = Some(used.clone().unwrap_or_default());
+            desk.push(What::Settle { permit, usage }, Tell::Settled(tell), now, after);
+            desk.end_session(permit, now, after);
+            Some((used.map(|_| Settled::default()), super::job::reply(answer)))
+        })
+    }
+
+    /// Tells everybody who polls here that the poll is over.
+    pub(super) fn end_polls(&self) {
+        self.with(|desk, _, _| {
+            for (_, poll) in std::mem::take(&mut desk.plains.polls) {
+                drop(poll.send(Told::Leave));
+            }
+        });
+    }
+
     /// Asks for a ticket that is known already: nothing but how it stands.
-    async fn look_at(&self, ticket: TicketId) -> Result<Answer, Error> {
+    pub(super) async fn look_at(&self, ticket: TicketId) -> Result<Answer, Error> {
         let command = ForTicket {
             ticket,
             slot: None,
@@ -466,15 +460,20 @@ impl Life {
         let about = &self.about;
         let permit = about.id_of(ticket);
         let waited = Duration::from_millis(waited);
-        self.with(|desk, now, after| {
+        let news_of = self.with(|desk, now, after| {
+            desk.plains.leave(ticket.session);
             if let Some(lease) = lease {
                 desk.touch(ticket, lease, now, after);
             }
-            let Some(asked) = desk.plains.asked(ticket.session) else { return };
+            let asked = desk.plains.first_told(ticket.session)?;
             let resource = desk.book.name_of(asked.slot);
-            about.hub.tell(&mut after.wakers, || Event::Granted { permit: permit.clone(), resource, waited });
+            about.hub.tell(&mut after.wakers, || {
+                let resource = Name::clone(&resource);
+                Event::Granted { permit: permit.clone(), resource, waited }
+            });
+            Some(resource)
         });
-        Plain::Granted { permit, waited }
+        Plain::Granted { permit, waited, news_of }
     }
 
     fn queued(&self, ticket: TicketId, ahead: u64, patience: Millis) {
