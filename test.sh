@@ -3,7 +3,8 @@
 # dependency, redis-server and tmux, which it installs where it may, Python 3.10 or later, and Node.js 20 or later; says what
 # is missing. `./test.sh long` adds the long runs of the exam, three minutes of faults at random, a hundred kills of a server
 # and ten thousand who wait at it; `./test.sh python` runs the tests of the Python
-# package alone, `./test.sh clients` those of other languages.
+# package alone, `./test.sh clients` those of other languages, `./test.sh web` the dashboard in Chromium, which
+# it installs where it may.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -79,6 +80,18 @@ test_clients() {
     clients/check.sh "${CARGO_TARGET_DIR:-target}/debug/paceline" "$api/bin/python"
 }
 
+# Uses the dashboard in a real browser.
+test_web() {
+    say "the dashboard"
+    command -v npm >/dev/null || missing "npm is not there: install Node.js 20 or later, for the dashboard is built by it"
+    cargo build --workspace --all-features --locked --quiet --bin paceline
+    web/check.sh "${CARGO_TARGET_DIR:-target}/debug/paceline"
+}
+
+if [ "${1:-}" = web ]; then
+    test_web
+    exit
+fi
 if [ "${1:-}" = clients ]; then
     test_clients
     exit
@@ -120,5 +133,6 @@ fi
 say "examples in the documentation"
 cargo test --workspace --all-features --locked --doc
 test_clients
+test_web
 test_python
 say "everything passed"

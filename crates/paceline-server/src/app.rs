@@ -13,6 +13,7 @@ use crate::catalog::Catalog;
 use crate::doors::Doors;
 use crate::feed::Feed;
 use crate::kind::Kind;
+use crate::lookout::Lookout;
 use crate::meters::Meters;
 use crate::observed::Sessions;
 use crate::problem::{Problem, STOP_RETRY};
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) audit: Audit,
     pub(crate) catalog: Catalog,
     pub(crate) feed: Feed,
+    pub(crate) lookout: Lookout,
     pub(crate) meters: Meters,
     /// What is remembered of sessions of SDKs.
     pub(crate) seen: Mutex<Sessions>,

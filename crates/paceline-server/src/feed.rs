@@ -126,11 +126,13 @@ impl Feed {
         (ring.iter().skip(skipped).take(AT_ONCE).cloned().collect(), lost)
     }
 
-    /// Takes in what a limiter tells, until it is closed. It reads in gulps, so that telling stays cheap.
-    pub(crate) async fn follow(&self, mut events: Events) {
+    /// Takes in what a limiter tells, until it is closed, and lets `hear` know as well. It reads in gulps, so that telling stays cheap.
+    pub(crate) async fn follow(&self, mut events: Events, hear: impl Fn(&Event)) {
         while let Some(event) = events.next().await {
+            hear(&event);
             self.tell(&event);
             while let Some(event) = events.try_next() {
+                hear(&event);
                 self.tell(&event);
             }
             tokio::time::sleep(GULP).await;

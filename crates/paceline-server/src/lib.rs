@@ -14,7 +14,9 @@ mod feed;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod history;
 mod kind;
+mod lookout;
 mod meters;
 mod observed;
 mod persist;

@@ -114,6 +114,11 @@ impl Problem {
         self.0.kind
     }
 
+    /// Returns what is wrong with the request, and what to do.
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     fn of_shortage(kind: Kind, error: &Error, shortage: &Shortage) -> Self {
         Self::new(kind, error.to_string()).retry_after(shortage.retry_after).with(|more| {
             more.resource = Some(shortage.resource.to_string());

@@ -6,13 +6,16 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use axum::routing::get;
 use utoipa::PartialSchema;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Info, OpenApi, OpenApiBuilder, SecurityRequirement};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{acquire, events, keys, looks, pages, permits, resources, session};
+use crate::api::{
+    acquire, dashboard, events, history, keys, looks, pages, permits, resources, session, watch,
+};
 use crate::app::App;
 use crate::problem::Facts;
 
@@ -39,6 +42,8 @@ fn described() -> (Router<Arc<App>>, OpenApi) {
         .routes(routes!(looks::lanes))
         .routes(routes!(looks::snapshot))
         .routes(routes!(events::follow))
+        .routes(routes!(watch::watch))
+        .routes(routes!(history::history))
         .routes(routes!(session::join))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
@@ -61,6 +66,8 @@ pub(crate) fn openapi() -> String {
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (router, _) = described();
     router
+        .route("/", get(dashboard::page))
+        .route("/assets/{*name}", get(dashboard::asset))
         .method_not_allowed_fallback(pages::no_method)
         .fallback(pages::nothing)
         .layer(from_fn_with_state(Arc::clone(&app), counted))

@@ -221,6 +221,7 @@ fn refused(app: &App, door: Option<&Arc<Door>>, problem: Problem) -> Response {
     }
     if let Some(door) = door {
         door.meters.refused(problem.kind());
+        app.lookout.refused(door.resource.name(), problem.detail());
     }
     problem.into_response()
 }

@@ -147,6 +147,7 @@ pub(crate) async fn pause(
     let door = door(&app, &caller, &name)?;
     let pause = lasting.map_or_else(Pause::until_resumed, Pause::lasting);
     door.resource.pause(if body.refuse { pause.refusing() } else { pause }).await?;
+    app.lookout.paused(door.resource.name(), body.reason.as_deref());
     if refused_elsewhere {
         app.meters.provider_refusals.fetch_add(1, Relaxed);
     }

@@ -31,6 +31,8 @@ use crate::app::App;
 use crate::catalog::{Catalog, CatalogError};
 use crate::doors::Doors;
 use crate::feed::Feed;
+use crate::history::History;
+use crate::lookout::{self, Lookout};
 use crate::meters::Meters;
 use crate::persist;
 use crate::router;
@@ -80,6 +82,7 @@ impl Server {
         let audit = state.as_ref().map(|state| state.join("audit.jsonl"));
         let audit = Audit::open(audit.as_deref()).map_err(StartError::io("audit log"))?;
         let catalog = catalog(&limiter, &settings)?;
+        let history = History::open(state.as_ref().map(|state| state.join("history")));
         let app = Arc::new(App {
             limiter,
             sessions,
@@ -88,6 +91,7 @@ impl Server {
             audit,
             catalog,
             feed: Feed::new(),
+            lookout: Lookout::new(host.clone(), history),
             meters: Meters::default(),
             seen: Mutex::default(),
             stopping: watch::Sender::new(false),
@@ -213,7 +217,13 @@ impl Server {
             tasks.spawn(desk.take_unix(socket));
         }
         let followed = Arc::clone(&app);
-        let follow = tokio::spawn(async move { followed.feed.follow(followed.limiter.events()).await });
+        let follow = tokio::spawn(async move {
+            let hear = |event: &paceline::Event| followed.lookout.hear(event);
+            followed.feed.follow(followed.limiter.events(), hear).await;
+        });
+        let lookout = tokio::spawn(lookout::run(Arc::clone(&app)));
+        let remembered = Arc::clone(&app);
+        let history = tokio::spawn(async move { remembered.lookout.history.keep().await });
         let looked = Arc::clone(&app);
         let looks = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(LOOK);
@@ -231,6 +241,9 @@ impl Server {
         }
         looks.abort();
         follow.abort();
+        lookout.abort();
+        history.abort();
+        tokio::task::block_in_place(|| app.lookout.history.write());
         app.limiter.close();
         if let Some(host) = host {
             tokio::time::sleep(FAREWELL).await;

@@ -72,7 +72,7 @@ async fn no_more_connections_are_open_than_may_be() {
 async fn addresses_and_methods_that_are_not_there_are_problems() {
     let server = Running::usual().await;
     server.get("/v1/nothing").await.problem(404, "not-found");
-    server.get("/").await.problem(404, "not-found");
+    server.get("/nothing").await.problem(404, "not-found");
     server.delete("/v1/acquire").await.problem(405, "method-not-allowed");
     let odd = server.request(Method::from_bytes(b"BREW").unwrap(), "/v1/lanes").send().await.unwrap();
     Answer::of(odd).await.problem(405, "method-not-allowed");

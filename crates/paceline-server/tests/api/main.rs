@@ -10,11 +10,14 @@
 
 mod access;
 mod bounds;
+mod dashboard;
 mod description;
 mod events;
+mod history;
 mod kit;
 mod page;
 mod permits;
 mod resources;
 mod sessions;
 mod tls;
+mod watch;

@@ -7,6 +7,7 @@ use paceline_core::{Decision, Ledger, Millis, NEVER, Name, OnLost, SessionId, Ve
 use super::configure::InForce;
 use super::marks::Marks;
 use super::seat::Seat;
+use super::tally::Tallies;
 use crate::wire::{Asked, Batch, Head, Header, Out, Written, write_push, write_reply};
 
 const HOUR: Millis = 3_600_000;
@@ -35,6 +36,7 @@ pub(super) struct Book {
     /// Whose configuration is in force, by resource.
     pub(super) in_force: BTreeMap<Name, InForce>,
     pub(super) marks: Marks,
+    pub(super) tallies: Tallies,
     /// It was begun again from marks that cover all that was granted before this epoch.
     is_covered: bool,
 }
@@ -145,6 +147,7 @@ impl Book {
             seats: HashMap::new(),
             in_force: BTreeMap::new(),
             marks: Marks::begun(),
+            tallies: Tallies::default(),
             is_covered: false,
         }
     }
@@ -306,6 +309,11 @@ impl Book {
             self.ledger.walk_on();
         }
         told.extend(self.ledger.drain().map(Told::Decided));
+        for one in &told {
+            if let Told::Decided(decision) = one {
+                self.tallies.decided(decision, &self.ledger);
+            }
+        }
         if is_exam {
             return self.examined(told, &outcomes);
         }

@@ -45,11 +45,13 @@ impl Book {
             told.extend(self.ledger.drain().map(Told::Decided));
             return outcomes.one(|out| self.configure(configuration, *revision, digests, caller, told, out));
         }
+        self.tallies.settles(asked, caller, &self.ledger);
         let outcome = self.command(asked, caller).map(|command| self.ledger.carry_out_next(command));
         let outcome = outcome.unwrap_or_else(|never| {
             self.ledger.walk_on();
             never.outcome()
         });
+        self.tallies.answered(asked, &outcome, &self.ledger);
         let why = match (asked, &outcome) {
             (Asked::Acquire { why: true, resource, lane, amounts, .. }, Outcome::Refused(refusal)) => {
                 self.why(resource, *lane, amounts, refusal)

@@ -1,6 +1,6 @@
 //! What people and programs read of a ledger. It changes nothing.
 
-use paceline_core::{Millis, PermitView, SessionId, TicketId};
+use paceline_core::{Amounts, Explanation, Millis, PermitView, SessionId, TicketId};
 
 use super::book::Book;
 use crate::wire::{Asked, Out};
@@ -40,6 +40,20 @@ impl Book {
                 out.text(&text);
             }
         }
+    }
+
+    /// Explains what would become of a call that wants one of everything.
+    pub(super) fn explain_least(
+        &mut self,
+        now: Millis,
+        resource: &str,
+        lane: Option<&str>,
+    ) -> Option<Explanation> {
+        let resource = self.ledger.resource(resource)?;
+        let metrics: Vec<String> = self.ledger.metrics_of(resource).map(str::to_owned).collect();
+        let one = metrics.iter().filter_map(|metric| Some((self.ledger.metric(metric)?, 1)));
+        let least = Amounts::of(one.collect::<Vec<_>>());
+        self.ledger.explain(now, resource, lane, &least)
     }
 
     /// How much later than the last step it is.

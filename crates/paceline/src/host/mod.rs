@@ -17,6 +17,7 @@ mod journal;
 mod look;
 mod marks;
 mod seat;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +27,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use paceline_core::{Millis, Name, OnLost};
+use paceline_core::{Explanation, Millis, Name, OnLost, Snapshot};
 
 use crate::OnLostState;
 use crate::clock::Clock;
@@ -36,6 +37,7 @@ use crate::wire;
 use book::{Book, Served};
 pub use error::HostError;
 use journal::Journal;
+pub use tally::{Tally, Use, Waits};
 
 /// The longest name of a ledger, in bytes.
 const NAME_BYTES: usize = 512;
@@ -204,6 +206,27 @@ impl Host {
         let mut names: Vec<Name> = begun.map(|(name, _)| Name::clone(name)).collect();
         names.sort_unstable();
         names
+    }
+
+    /// Returns a ledger as it is at present; nothing where none of this name was begun.
+    pub fn view(&self, ledger: &str) -> Option<Snapshot> {
+        let now = self.options.clock.now_ms();
+        lock(&*self.book(ledger, false)?).as_mut().map(|book| book.ledger.snapshot(now))
+    }
+
+    /// Says what a lane of a resource waits for: whether the least call would go, and if not, when those before it have
+    /// room, and which limit takes longest.
+    pub fn explain(&self, ledger: &str, resource: &str, lane: Option<&str>) -> Option<Explanation> {
+        let now = self.options.clock.now_ms();
+        lock(&*self.book(ledger, false)?).as_mut()?.explain_least(now, resource, lane)
+    }
+
+    /// Returns what was counted of the resources of a ledger since this host began, by name. Those that nobody asked for are
+    /// left out.
+    pub fn tallies(&self, ledger: &str) -> Vec<(Name, Tally)> {
+        let Some(book) = self.book(ledger, false) else { return Vec::new() };
+        let now = self.options.clock.now_ms();
+        lock(&book).as_mut().map_or_else(Vec::new, |book| book.tallies.named(&mut book.ledger, now))
     }
 
     /// Ends the service: from here on every batch is told to try again later, and what was to be kept is. Blocks until
