@@ -111,9 +111,8 @@ async fn follow(
                 write(writer, &said).await?;
             }
         }
-        match timeout(GULP, reader.read(&mut unasked)).await {
-            Ok(Ok(0) | Err(_)) => return Ok(()),
-            Ok(Ok(_)) | Err(_) => {}
+        if let Ok(Ok(0) | Err(_)) = timeout(GULP, reader.read(&mut unasked)).await {
+            return Ok(());
         }
     }
 }
