@@ -21,7 +21,7 @@ pub(crate) fn read_bodies(bytes: &[u8]) {
     with::<RenewBody>(bytes, |body| drop(body.lease()));
     with::<PauseBody>(bytes, |body| drop(body.lasting()));
     with::<PurgeBody>(bytes, drop);
-    with::<KeyBody>(bytes, |body| drop(body.new().make()));
+    with::<KeyBody>(bytes, |body| drop(body.wanted().make()));
 }
 
 /// Reads a query as each of those that there are.

@@ -36,7 +36,7 @@ pub(crate) struct KeyBody {
 
 impl KeyBody {
     /// Returns the key that it asks for.
-    pub(crate) fn new(self) -> NewKey {
+    pub(crate) fn wanted(self) -> NewKey {
         let Self { name, scopes, resources, lasting_seconds } = self;
         NewKey { name, scopes, resources, lasting_seconds }
     }
@@ -74,7 +74,7 @@ pub(crate) async fn create(
     Administers(caller): Administers,
     Json(body): Json<KeyBody>,
 ) -> Result<(StatusCode, Written<CreatedBody>), Problem> {
-    let new = body.new();
+    let new = body.wanted();
     let created = tokio::task::block_in_place(|| app.access.create(&new));
     let (key, secret) = created.map_err(|error| refused(&error))?;
     app.audit.note(
