@@ -1,5 +1,6 @@
 //! Everything here that reads what others wrote: what fuzzers throw bytes at. Nothing may panic, hang or take more memory
 //! than the bytes are worth, whatever they are.
+#![allow(clippy::missing_panics_doc, reason = "a panic is what is looked for")]
 
 use crate::PermitId;
 use crate::config::Config;
@@ -61,11 +62,11 @@ pub fn frames(bytes: &[u8]) {
     let _ = read_down(bytes);
 }
 
-/// Reads the head of a batch that passes; whatever passes is read alike on both sides.
+/// Reads the head of a batch that passes; what is a batch is still one on the other side.
 pub fn route(bytes: &[u8]) {
     let Ok(passing) = read_passing(bytes) else { return };
     let passed = passing.by(&Route { inbox: "here", sharded: false, run_id: "run" });
-    assert_eq!(read_batch(bytes).is_ok(), read_batch(&passed).is_ok(), "a batch stays one on its way");
+    assert!(read_batch(bytes).is_err() || read_batch(&passed).is_ok(), "a batch stays one on its way");
 }
 
 /// Reads the id of a permit.

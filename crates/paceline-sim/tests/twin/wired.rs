@@ -70,10 +70,7 @@ async fn said(socket: &mut WebSocketStream<TcpStream>, up: &Up<'_>) -> Vec<u8> {
 impl Server for Wired {
     fn eval(&mut self, batch: &[u8]) -> Vec<u8> {
         let now = read_batch(batch).unwrap().header.now.unwrap();
-        // A look at the whole state says no time, and may not turn it back.
-        if now > 0 {
-            self.clock.jump_to(now);
-        }
+        self.clock.jump_to(now);
         self.calls += 1;
         let frame = self.said(&Up::Call { id: self.calls, ledger: super::sessions::LEDGER, batch });
         match read_down(&frame) {
