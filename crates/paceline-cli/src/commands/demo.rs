@@ -25,7 +25,7 @@ use crate::failure::Failure;
 use crate::referee::Provider;
 use crate::settings::Source;
 use crate::text::{BOLD, grouped};
-use crate::top::{self, Look};
+use crate::top::{self, Ended, Look};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -164,6 +164,10 @@ fn watched<T: Send>(
         };
         let look = Look { interval: SECOND, only: None };
         let shown = opened.and_then(|source| top::watch(source, &look, || working.is_finished()));
+        if matches!(shown, Ok(Ended::Told)) {
+            // The workers would go on to their end.
+            std::process::exit(143);
+        }
         if !working.is_finished() {
             anstream::eprintln!("the demo goes on to its end; Ctrl-C stops it");
         }

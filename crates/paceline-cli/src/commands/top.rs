@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<Done, Failure> {
     };
     match shown {
         Some(shown) => top::once(source, &look, shown).map(Done::well),
-        None => top::watch(source, &look, || false).map(|()| Done::well(String::new())),
+        None => top::watch(source, &look, || false).map(|_| Done::well(String::new())),
     }
 }
 

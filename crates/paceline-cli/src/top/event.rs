@@ -136,11 +136,16 @@ fn heed(sender: &Sender<Message>) {
     runtime.block_on(async {
         let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
         let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hang_up)] = kinds else { return };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hang_up.recv() => {}
+        loop {
+            let code = tokio::select! {
+                _ = hang_up.recv() => 129,
+                _ = interrupt.recv() => 130,
+                _ = terminate.recv() => 143,
+            };
+            if sender.send(Message::End).is_err() {
+                // The screen was quit before, and what goes on without it is to end as it would without this thread.
+                std::process::exit(code);
+            }
         }
-        let _ = sender.send(Message::End);
     });
 }

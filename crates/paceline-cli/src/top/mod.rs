@@ -76,8 +76,17 @@ pub(crate) fn once(mut source: Box<dyn Source>, look: &Look, shown: Shown) -> Re
     }
 }
 
+/// Why the screen ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Somebody pressed a key, or what was watched is over.
+    Quit,
+    /// A signal said so, or the terminal is gone.
+    Told,
+}
+
 /// Shows the store on the terminal until it is quit, or `over` says that it is.
-pub(crate) fn watch(source: Box<dyn Source>, look: &Look, over: impl Fn() -> bool) -> Result<(), Failure> {
+pub(crate) fn watch(source: Box<dyn Source>, look: &Look, over: impl Fn() -> bool) -> Result<Ended, Failure> {
     check_terminal()?;
     let watch = Watch::start();
     let mut app = App::new(source.place(), look.interval.as_secs_f64(), look.only.clone());
@@ -94,15 +103,15 @@ pub(crate) fn watch(source: Box<dyn Source>, look: &Look, over: impl Fn() -> boo
             let message = match next {
                 Ok(message) => message,
                 Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return Ok(Ended::Told),
             };
-            if !take(&mut app, message, &events, watch.elapsed().as_secs_f64()) {
-                return Ok(());
+            if let Some(ended) = take(&mut app, message, &events, watch.elapsed().as_secs_f64()) {
+                return Ok(ended);
             }
             next = events.messages.recv_timeout(until.saturating_sub(watch.elapsed()));
         }
         if over() {
-            return Ok(());
+            return Ok(Ended::Quit);
         }
         if !screen::is_taken() {
             return Err(Failure::Input("a part of paceline top failed; what it said is above".to_owned()));
@@ -110,10 +119,10 @@ pub(crate) fn watch(source: Box<dyn Source>, look: &Look, over: impl Fn() -> boo
     }
 }
 
-/// Takes in a message; returns whether it goes on.
-fn take(app: &mut App, message: Message, events: &Events, now: f64) -> bool {
+/// Takes in a message; returns why it ends, if it does.
+fn take(app: &mut App, message: Message, events: &Events, now: f64) -> Option<Ended> {
     match message {
-        Message::End => return false,
+        Message::End => return Some(Ended::Told),
         Message::Resized => {}
         Message::Looked(Ok(sample)) => app.looked(sample, now),
         Message::Looked(Err(reason)) => app.failed(reason, &clock::written(clock::unix_ms()), now),
@@ -121,11 +130,11 @@ fn take(app: &mut App, message: Message, events: &Events, now: f64) -> bool {
         Message::Ordered(order, done) => app.ordered(&order, done),
         Message::Key(key) => match app.key(key) {
             None => {}
-            Some(Act::Quit) => return false,
+            Some(Act::Quit) => return Some(Ended::Quit),
             Some(Act::Order(order)) => events.order(order),
         },
     }
-    true
+    None
 }
 
 /// Refuses terminals on which nothing can be drawn.
