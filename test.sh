@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every check and every test. Needs a Rust toolchain (see rust-version in Cargo.toml), a C compiler for one
-# dependency, redis-server, which it installs where it may, Python 3.10 or later, and Node.js 20 or later; says what is missing. `./test.sh long`
-# adds the long runs of the exam, and three minutes of faults at random; `./test.sh python` runs the tests of the Python
+# dependency, redis-server and tmux, which it installs where it may, Python 3.10 or later, and Node.js 20 or later; says what
+# is missing. `./test.sh long` adds the long runs of the exam, three minutes of faults at random, a hundred kills of a server
+# and ten thousand who wait at it; `./test.sh python` runs the tests of the Python
 # package alone, `./test.sh clients` those of other languages, `./test.sh web` the dashboard in Chromium, which
 # it installs where it may.
 set -euo pipefail
@@ -25,6 +26,15 @@ if ! command -v redis-server >/dev/null; then
             apt-get install -qq -y --no-install-recommends redis-server; } >/dev/null || true
     fi
 fi
+if ! command -v tmux >/dev/null; then
+    root=$([ "$(id -u)" = 0 ] || echo "sudo -n")
+    if command -v apt-get >/dev/null && $root true 2>/dev/null; then
+        say "tmux"
+        { $root apt-get update -qq && $root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -qq -y --no-install-recommends tmux; } >/dev/null || true
+    fi
+fi
+command -v tmux >/dev/null || missing "tmux is not there, and could not be installed: apt-get install tmux, for \`paceline top\` is tried in a real terminal"
 command -v redis-server >/dev/null || missing "redis-server is not there, and could not be installed: apt-get install redis-server (7.0 or later), as root"
 have=$(redis-server --version | sed -n 's/.* v=\([0-9.]*\).*/\1/p')
 [ "$(printf '7.0\n%s\n' "$have" | sort -V | head -n 1)" = 7.0 ] || missing "redis-server is ${have:-of an unknown version}, the tests need 7.0 or later"
@@ -93,6 +103,8 @@ fi
 if [ "${1:-}" = long ]; then
     export PACELINE_EXAM_STEPS="${PACELINE_EXAM_STEPS:-400000}"
     export PACELINE_SOAK_S="${PACELINE_SOAK_S:-180}"
+    export PACELINE_SERVE_KILLS="${PACELINE_SERVE_KILLS:-100}" PACELINE_CROWD="${PACELINE_CROWD:-10000}"
+    export PACELINE_MUTATIONS="${PACELINE_MUTATIONS:-500000}"
 fi
 
 if cargo fmt --version >/dev/null 2>&1; then

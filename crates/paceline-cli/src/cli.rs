@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     Done, apply, check, completions, demo, explain, fake_provider, operate, schema, serve, simulate, status,
+    top,
 };
 use crate::demo::worker;
 use crate::failure::Failure;
@@ -13,6 +14,7 @@ Examples:
   paceline serve --config limits.yaml      limits for any language, over HTTP
   paceline demo                      watch a hundred workers share one key without a single 429
   paceline demo --without            the same work without Paceline
+  paceline top                       which limit binds and who waits, live
   paceline check limits.yaml         what a configuration means and sustains
   paceline simulate --config limits.yaml   a day of traffic in seconds
   paceline status --store redis://localhost   who holds and who waits, on a shared store
@@ -38,6 +40,7 @@ pub(crate) struct Cli {
 enum Command {
     Serve(Box<serve::Args>),
     Demo(demo::Args),
+    Top(top::Args),
     Check(check::Args),
     Simulate(simulate::Args),
     Explain(explain::Args),
@@ -60,6 +63,7 @@ impl Cli {
         match &self.command {
             Command::Serve(args) => serve::run(args),
             Command::Demo(args) => demo::run(args),
+            Command::Top(args) => top::run(args),
             Command::Check(args) => check::run(args),
             Command::Simulate(args) => simulate::run(args),
             Command::Explain(args) => explain::run(args),

@@ -9,6 +9,7 @@ mod failure;
 mod referee;
 mod settings;
 mod text;
+mod top;
 mod traffic;
 
 use std::ffi::OsString;

@@ -268,6 +268,15 @@ fn add(config: &mut Config, name: &str, body: &Map<String, Value>) -> Result<(),
     Ok(())
 }
 
+/// Reads a resource as it is put, and makes of it what ledgers know.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn try_resource(name: &str, body: &Map<String, Value>) {
+    let mut config = Config::default();
+    if add(&mut config, name, body).is_ok() {
+        drop(config.compile(clock::unix_ms()));
+    }
+}
+
 /// Returns whether a name is that of an account: one of the configuration, or one that is called as its provider.
 fn is_account(config: &Config, name: &str) -> bool {
     let plain = json!({name: {"model": {"requests_per_minute": 1}}}).to_string();

@@ -11,6 +11,9 @@ mod clock;
 mod doors;
 mod extract;
 mod feed;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod history;
 mod kind;
 mod lookout;

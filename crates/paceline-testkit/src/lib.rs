@@ -15,6 +15,7 @@
 #![allow(clippy::missing_panics_doc, reason = "everything here panics rather than return an error")]
 
 mod certificates;
+mod mutations;
 mod ports;
 mod processes;
 mod proxy;
@@ -23,7 +24,10 @@ mod signals;
 mod wait;
 
 pub use certificates::Certificates;
+pub use mutations::mutate;
+pub use ports::free as free_port;
 pub use processes::{Processes, Talking, Worker, worker};
 pub use proxy::{Fault, FaultProxy};
 pub use redis::{Redis, RedisCluster, RedisSentinel, RedisServer, Reply, Talk, slot_of};
+pub use signals::allow_open_files;
 pub use wait::{pause, until};

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 /// Returns a port of the loopback that nothing listens on, below those that the system hands out to clients.
 ///
 /// Another process can still be quicker: whoever listens on it has to look that it is really there.
-pub(crate) fn free() -> u16 {
+pub fn free() -> u16 {
     const FIRST: u64 = 12_000;
     const COUNT: u64 = 20_000;
     (0..1_000_u64)

@@ -30,6 +30,8 @@ pub struct Builder {
     #[cfg(feature = "redis")]
     client: Option<crate::redis::Client>,
     mode: Option<Mode>,
+    #[cfg(all(unix, feature = "host", feature = "remote"))]
+    published: Option<String>,
 }
 
 /// A URL that shows no secrets.
@@ -181,8 +183,33 @@ impl Builder {
         self
     }
 
+    /// Lets `paceline top` of this user look into the process under this name, as [`Limiter::publish`] does.
+    #[cfg(all(unix, feature = "host", feature = "remote"))]
+    pub fn publish(mut self, name: impl Into<String>) -> Self {
+        self.published = Some(name.into());
+        self
+    }
+
     /// Opens the store, and makes the limiter.
+    #[cfg(all(unix, feature = "host", feature = "remote"))]
     pub fn build(self) -> Result<Limiter, Error> {
+        let (named, private) = (self.published.clone(), self.private);
+        let limiter = self.open()?;
+        match named {
+            Some(name) => limiter.publish(&name)?,
+            None if private => {}
+            None => limiter.publish_by_variable(),
+        }
+        Ok(limiter)
+    }
+
+    /// Opens the store, and makes the limiter.
+    #[cfg(not(all(unix, feature = "host", feature = "remote")))]
+    pub fn build(self) -> Result<Limiter, Error> {
+        self.open()
+    }
+
+    fn open(self) -> Result<Limiter, Error> {
         let mode = self.mode.map_or_else(Mode::from_env, Ok)?;
         let lease = whole_ms(self.lease.unwrap_or(LEASE)).max(1);
         let options = Options { clock: self.clock, lease, mode, sharing: self.sharing };

@@ -122,6 +122,13 @@ pub enum Error {
         /// The option.
         option: &'static str,
     },
+    /// The process cannot be published under this name.
+    Publish {
+        /// The name.
+        name: String,
+        /// What is wrong with it, or with the socket.
+        reason: String,
+    },
     /// `PACELINE_MODE` says something that is not a mode.
     UnknownMode(String),
     /// The configuration cannot be read.
@@ -226,6 +233,7 @@ impl Error {
             Self::StoreConflict { url, option } => {
                 write!(f, "store {url} is open in this process with another {option}")
             }
+            Self::Publish { name, reason } => write!(f, "it cannot be published as {name:?}: {reason}"),
             Self::UnknownMode(mode) => write!(f, "PACELINE_MODE is {mode}; it can be enforce, shadow or off"),
             Self::Config(error) => fmt::Display::fmt(error, f),
             Self::Spec(error) => fmt::Display::fmt(error, f),

@@ -107,6 +107,16 @@ impl Store {
 
     /// Looks at a ledger; `None` where there is none of this name.
     pub fn look(&self, ledger: &str) -> Reply<Option<LedgerState>> {
+        self.see(ledger, true)
+    }
+
+    /// Looks at a ledger as [`look`](Self::look) does, and asks no more of the store however many sessions there are:
+    /// the tickets of a session that wait are counted among what it holds.
+    pub fn glance(&self, ledger: &str) -> Reply<Option<LedgerState>> {
+        self.see(ledger, false)
+    }
+
+    fn see(&self, ledger: &str, closely: bool) -> Reply<Option<LedgerState>> {
         let (store, name) = (self.clone(), Name::from(ledger));
         there(async move {
             let present = store.link.keys_present(&name).await.map_err(|error| store.unreachable(&error))?;
@@ -121,17 +131,17 @@ impl Store {
                 );
                 return Err(store.unavailable(reason));
             }
-            store.read(&name).await.map(Some)
+            store.read(&name, closely).await.map(Some)
         })
     }
 
-    async fn read(&self, name: &Name) -> Result<LedgerState, Error> {
+    async fn read(&self, name: &Name, closely: bool) -> Result<LedgerState, Error> {
         let mut answers = self.ask(name, &[Ask::Status, Ask::View]).await?.into_iter();
         let (Some(Answer::Told(told)), Some(Answer::Viewed(view))) = (answers.next(), answers.next()) else {
             return Err(self.unavailable("the script did not answer what was asked".to_owned()));
         };
         let mut state = state(name, &told, view);
-        for session in &mut state.sessions {
+        for session in state.sessions.iter_mut().filter(|_| closely) {
             // What never sent a batch is a detached permit.
             if session.holds == 0 || session.batches == 0 {
                 continue;

@@ -37,6 +37,9 @@ struct LocalPage;
 struct Readme;
 
 pub mod config;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "host")]
 pub mod host;
 #[cfg(feature = "redis")]
@@ -46,6 +49,8 @@ pub mod manage;
 #[cfg(feature = "shared")]
 pub mod plain;
 pub mod provider;
+#[cfg(all(unix, feature = "host", feature = "remote"))]
+pub mod publish;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(feature = "remote")]

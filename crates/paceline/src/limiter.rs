@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     closed: AtomicBool,
     pub(crate) near: Near,
     watches: Mutex<Vec<Arc<Watch>>>,
+    #[cfg(all(unix, feature = "host", feature = "remote"))]
+    pub(crate) published: crate::publish::Publication,
 }
 
 /// How many events a subscription keeps for a slow reader.
@@ -207,6 +209,8 @@ impl Limiter {
             return;
         }
         lock(&self.0.watches).clear();
+        #[cfg(all(unix, feature = "host", feature = "remote"))]
+        lock(&self.0.published).take();
         for account in self.0.store.accounts() {
             // In a forked child nobody waits.
             account.close(self.0.id).unwrap_or_default();
@@ -223,6 +227,18 @@ impl Limiter {
     #[cfg(feature = "shared")]
     pub(crate) fn store_timeout(&self) -> Duration {
         Duration::from_millis(self.0.outage.store_timeout)
+    }
+
+    /// Returns whether both see the same ledgers.
+    #[cfg(all(unix, feature = "host", feature = "remote"))]
+    pub(crate) fn shares_store(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0.store, &other.0.store)
+    }
+
+    /// Returns whether its configuration names this account.
+    #[cfg(all(unix, feature = "host", feature = "remote"))]
+    pub(crate) fn has_account(&self, name: &str) -> bool {
+        lock(&self.0.directory).accounts().iter().any(|account| **account == *name)
     }
 
     pub(crate) fn over(shared: Arc<Shared>) -> Self {
@@ -270,6 +286,8 @@ impl Shared {
             closed: AtomicBool::new(false),
             near: Near::default(),
             watches: Mutex::default(),
+            #[cfg(all(unix, feature = "host", feature = "remote"))]
+            published: crate::publish::Publication::default(),
         }
     }
 

@@ -8,8 +8,10 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -436,6 +438,108 @@ def test_the_children_of_a_program_end_cleanly(run: Any, redis_server: str) -> N
         redis_server + "/6",
     )
     assert out == f"{[0] * 8}\n"
+
+
+@pytest.fixture
+def on_local() -> Iterator[dict[str, Any]]:
+    """The options of a limiter that has a local store to itself; its files are removed with it."""
+    name = f"fork-{uuid.uuid4().hex[:12]}"
+    yield {"store": f"local://{name}", "session_timeout": 1}
+    folders = [os.environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{os.geteuid()}"]
+    for folder in [*(f"{at}/paceline" for at in folders if at), f"/tmp/paceline-{os.geteuid()}"]:
+        for kind in ("sock", "lock"):
+            Path(folder, f"{name}.{kind}").unlink(missing_ok=True)
+
+
+def test_the_host_of_a_local_store_hosts_on_and_its_children_join(make: Make, on_local: dict[str, Any]) -> None:
+    limiter = make(rpd=100, concurrency=2, **on_local)
+    held = limiter.acquire().wait()
+
+    def child() -> None:
+        with limiter.acquire(timeout=5) as permit:
+            assert permit.granted_via == "ledger"
+            with pytest.raises(paceline.AcquireTimeout):
+                limiter.acquire(timeout=0.05).wait()
+            permit.settle().wait()
+
+    for _ in range(3):
+        in_child(child)
+        limiter.acquire(timeout=5).wait().settle().wait()
+    held.settle().wait()
+    # One request comes back in a quarter of an hour.
+    assert sorted(left(limiter).values()) == [2, 93], "each is counted once"
+
+
+def test_a_child_waits_in_the_line_that_its_parent_hosts(make: Make, on_local: dict[str, Any]) -> None:
+    limiter = make(concurrency=1, **on_local)
+    held = limiter.acquire().wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            limiter.acquire(timeout=15).wait().settle().wait()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    until(lambda: waiting(limiter) == 1)
+    held.settle().wait()
+    assert os.waitpid(child, 0)[1] == 0
+    limiter.acquire(timeout=5).wait().settle().wait()
+
+
+def test_a_child_takes_over_when_the_parent_that_hosts_dies(run: Any, on_local: dict[str, Any]) -> None:
+    """The first process hosts, forks and is killed; its child, which has the socket's number too, goes on."""
+    out = run(
+        """
+        import logging, os, signal, sys, paceline
+        # What the killed host listened on is open in its child as well: it takes connections, and answers none.
+        logging.getLogger("paceline").addHandler(logging.NullHandler())
+        limiter = paceline.Limiter("test/heir", concurrency=1, store=sys.argv[1], session_timeout=1)
+        said, says = os.pipe()
+        host = os.fork()
+        if host == 0:
+            signal.alarm(40)
+            held = limiter.acquire(timeout=15).wait()
+            if os.fork() == 0:
+                signal.alarm(30)
+                os.write(says, b"child waits\\n")
+                with limiter.acquire(timeout=15) as permit:
+                    permit.settle().wait()
+                os.write(says, b"child went\\n")
+                os._exit(0)
+            signal.pause()
+        os.close(says)
+        heard = os.fdopen(said)
+        assert heard.readline() == "child waits\\n"
+        os.kill(host, signal.SIGKILL)
+        os.waitpid(host, 0)
+        assert heard.readline() == "child went\\n"
+        heard.close()
+        limiter.acquire(timeout=15).wait().settle().wait()
+        print("everybody went")
+        """,
+        on_local["store"],
+        seconds=60,
+    )
+    assert out == "everybody went\n"
+
+
+def test_forks_on_a_local_store_while_the_parents_threads_work(run: Any, on_local: dict[str, Any]) -> None:
+    out = run(
+        BUSY
+        + """
+        def child():
+            for _ in range(3):
+                with limiter.acquire(timeout=5) as permit:
+                    assert permit.granted_via == "ledger"
+                    permit.settle().wait()
+        forks(15)
+        print("done")
+        """,
+        on_local["store"],
+        seconds=60,
+    )
+    assert out == "done\n"
 
 
 if sys.platform == "darwin":

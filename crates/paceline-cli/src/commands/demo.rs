@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use paceline_sim::provider::{FakeProvider, ProviderConfig};
 use paceline_sim::simulate::whole;
@@ -24,6 +25,7 @@ use crate::failure::Failure;
 use crate::referee::Provider;
 use crate::settings::Source;
 use crate::text::{BOLD, grouped};
+use crate::top::{self, Look};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,6 +33,7 @@ Examples:
   paceline demo --without                         the same calls, uncoordinated
   paceline demo --compare --provider anthropic    both at once, side by side
   paceline demo --time-scale 10                   the same story in a tenth of the time
+  paceline demo --watch                           which limit binds and who waits, live
   paceline demo --config limits.yaml --json       limits of your own, a line of JSON
   paceline demo --private-redis --processes 4     four processes, one line, on Redis
   paceline demo --store redis://localhost --processes 4 --kill-one
@@ -98,6 +101,9 @@ pub(crate) struct Args {
     /// Kill one process when half of the calls are served; what it had not finished is handed out again
     #[arg(long)]
     kill_one: bool,
+    /// Show `paceline top` on it while it runs
+    #[arg(long, conflicts_with_all = ["without", "json"])]
+    watch: bool,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -128,7 +134,8 @@ pub(crate) fn run(args: &Args) -> Result<Done, Failure> {
         anstream::eprint!("{}", heading(args, &scene, &job, shared.as_ref()));
     }
     let setup = shared.as_ref().map(|shared| setup(args, shared, source, now_ms));
-    let summaries = runtime()?.block_on(both(args, &scene, &job, setup.as_ref()))?;
+    let work = || runtime()?.block_on(both(args, &scene, &job, setup.as_ref()));
+    let summaries = if args.watch { watched(shared.as_ref(), work)? } else { work()? };
     let success = summaries.iter().all(|summary| summary.mode != PACELINE || summary.refused == 0);
     match (args.json, summaries.as_slice()) {
         (true, [one]) => Done::json(one, success),
@@ -136,6 +143,39 @@ pub(crate) fn run(args: &Args) -> Result<Done, Failure> {
         (false, several) => Ok(Done { text: render(several), success }),
     }
 }
+
+/// Does the work while `paceline top` shows it, and says that it goes on where that is quit before its end.
+fn watched<T: Send>(
+    shared: Option<&Shared>,
+    work: impl FnOnce() -> Result<T, Failure> + Send,
+) -> Result<T, Failure> {
+    top::check_terminal()?;
+    std::thread::scope(|scope| {
+        let working = scope.spawn(work);
+        let url =
+            shared.map_or_else(|| format!("process:{WATCHED}@{}", std::process::id()), |it| it.url.clone());
+        let prefix = shared.map_or("", |shared| &shared.prefix);
+        let opened = loop {
+            match top::open(&url, prefix) {
+                // It was not begun yet.
+                Err(_) if shared.is_none() && !working.is_finished() => std::thread::park_timeout(SOON),
+                opened => break opened,
+            }
+        };
+        let look = Look { interval: SECOND, only: None };
+        let shown = opened.and_then(|source| top::watch(source, &look, || working.is_finished()));
+        if !working.is_finished() {
+            anstream::eprintln!("the demo goes on to its end; Ctrl-C stops it");
+        }
+        let worked = working.join().unwrap_or_else(|_| Err(Failure::Call("the demo failed".to_owned())));
+        shown.and(worked)
+    })
+}
+
+/// Under which name a demo of one process is published while it is watched.
+const WATCHED: &str = "demo";
+const SECOND: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_millis(20);
 
 const PACELINE: &str = "paceline";
 const WITHOUT: &str = "without";
@@ -201,7 +241,7 @@ const SESSION_TIMEOUT_MS: f64 = 10_000.0;
 
 async fn both(args: &Args, scene: &Scene, job: &Job, setup: Option<&Setup>) -> Result<Vec<Summary>, Failure> {
     let workers = usize::try_from(args.workers).unwrap_or(usize::MAX);
-    let run = |mode| Run { mode, scene, job, workers, seed: args.seed };
+    let run = |mode| Run { mode, scene, job, workers, seed: args.seed, watched: args.watch };
     let with = async |name| match setup {
         Some(setup) => {
             let plan = Plan { processes: usize::from(args.processes), workers, kill_one: args.kill_one };
@@ -223,15 +263,19 @@ async fn provider_of(run: &Run<'_>) -> Result<FakeProvider, Failure> {
     FakeProvider::start(config.seed(run.seed)).await.map_err(Failure::io("fake provider"))
 }
 
+fn progress(run: &Run<'_>, name: &'static str, board: &Arc<Board>) -> Progress {
+    if run.watched { Progress::hidden() } else { Progress::show(vec![(name, Arc::clone(board))]) }
+}
+
 /// Runs all workers in this process.
 async fn one(run: Run<'_>, name: &'static str) -> Result<Summary, Failure> {
     let scene = run.scene;
     let provider = provider_of(&run).await?;
     let client = Client::new(provider.addr(), scene);
     let board = Arc::new(Board::new(run.job));
-    let progress = Progress::show(vec![(name, Arc::clone(&board))]);
+    let progress = progress(&run, name, &board);
     let overtaken = if run.mode == PACELINE {
-        paced::work(scene, &board, &client, run.workers).await?
+        paced::work(scene, &board, &client, run.workers, run.watched.then_some(WATCHED)).await?
     } else {
         naive::work(&board, &client, run.workers, run.seed, scene.time_scale).await?
     };
@@ -248,7 +292,7 @@ async fn several(run: Run<'_>, setup: &Setup, plan: Plan, name: &'static str) ->
     let setup = Setup { provider_addr: provider.addr(), ..setup.clone() };
     let crew = Crew::start(&setup, plan).await?;
     let board = Arc::new(Board::new(run.job));
-    let progress = Progress::show(vec![(name, Arc::clone(&board))]);
+    let progress = progress(&run, name, &board);
     let (crew, makespan) = crew.work(&board, run.job).await?;
     drop(progress);
     let report = provider.report();

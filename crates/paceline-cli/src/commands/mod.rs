@@ -11,6 +11,7 @@ pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod top;
 
 use crate::failure::Failure;
 

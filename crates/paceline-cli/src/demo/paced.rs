@@ -16,8 +16,11 @@ pub(crate) async fn work(
     board: &Arc<Board>,
     client: &Client,
     workers: usize,
+    published: Option<&str>,
 ) -> Result<u64, Failure> {
-    let limiter = Limiter::builder().private().compiled(scene.compiled.clone()).build()?;
+    let builder = Limiter::builder().private().compiled(scene.compiled.clone());
+    let builder = published.into_iter().fold(builder, paceline::Builder::publish);
+    let limiter = builder.build()?;
     let resource = limiter.resource(&scene.resource)?;
     let order = tokio::task::spawn_blocking({
         let events = limiter.events();

@@ -17,6 +17,11 @@ const BAR: usize = 24;
 pub(crate) struct Progress(Option<JoinHandle<()>>);
 
 impl Progress {
+    /// Shows nothing, where somebody else has the terminal.
+    pub(crate) fn hidden() -> Self {
+        Self(None)
+    }
+
     /// Shows boards by name, one after the other on one line.
     pub(crate) fn show(boards: Vec<(&'static str, Arc<Board>)>) -> Self {
         if !std::io::stderr().is_terminal() {

@@ -100,6 +100,8 @@ pub(crate) struct Run<'a> {
     pub(crate) workers: usize,
     /// What decided the job.
     pub(crate) seed: u64,
+    /// Whether `paceline top` has the terminal.
+    pub(crate) watched: bool,
 }
 
 impl Summary {

@@ -4,6 +4,7 @@
 
 mod check;
 mod demo;
+mod deploy;
 mod explain;
 mod fake_provider;
 mod help;
@@ -13,3 +14,4 @@ mod run;
 mod serve;
 mod simulate;
 mod status;
+mod top;

@@ -21,6 +21,8 @@ pub(crate) fn paceline(arguments: &[&str]) -> Command {
         .env_remove("PACELINE_CONFIG")
         .env_remove("PACELINE_MODE")
         .env_remove("PACELINE_STORE")
+        .env_remove("PACELINE_API_KEY")
+        .env_remove("PACELINE_PUBLISH")
         .env("COLUMNS", "100");
     command
 }

@@ -7,15 +7,15 @@ use std::process::{Child, Command, Stdio};
 use super::run::{Scratch, paceline, run};
 
 /// A server process, killed when it is dropped.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     log: BufReader<std::process::ChildStderr>,
     port: u16,
-    greeting: String,
+    pub(crate) greeting: String,
 }
 
 impl Serving {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
         all.extend(arguments);
         Self::of(paceline(&all).env_remove("PACELINE_STATE"))
@@ -45,7 +45,7 @@ impl Serving {
     }
 
     /// Sends a signal; returns the exit code and what it logged.
-    fn end(mut self, signal: &str) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self, signal: &str) -> (Option<i32>, String) {
         self.signal(signal);
         let mut log = String::new();
         self.log.read_to_string(&mut log).unwrap();

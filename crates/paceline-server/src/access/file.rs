@@ -80,12 +80,16 @@ impl KeyFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.failed(&error)),
         };
-        let content: Content = serde_json::from_slice(&text).map_err(|error| self.damaged(&error))?;
+        self.parse(&text).map(Some)
+    }
+
+    pub(crate) fn parse(&self, text: &[u8]) -> io::Result<Vec<Kept>> {
+        let content: Content = serde_json::from_slice(text).map_err(|error| self.damaged(&error))?;
         if content.version != VERSION {
             let said = format!("it is of version {}, this knows {VERSION}", content.version);
             return Err(self.damaged(&said));
         }
-        Ok(Some(content.keys))
+        Ok(content.keys)
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Vec<Kept>) -> io::Result<()>) -> io::Result<()> {

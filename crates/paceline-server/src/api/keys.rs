@@ -34,6 +34,14 @@ pub(crate) struct KeyBody {
     lasting_seconds: Option<u64>,
 }
 
+impl KeyBody {
+    /// Returns the key that it asks for.
+    pub(crate) fn wanted(self) -> NewKey {
+        let Self { name, scopes, resources, lasting_seconds } = self;
+        NewKey { name, scopes, resources, lasting_seconds }
+    }
+}
+
 /// A key with its secret, which is shown this once.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CreatedKey)]
@@ -66,8 +74,7 @@ pub(crate) async fn create(
     Administers(caller): Administers,
     Json(body): Json<KeyBody>,
 ) -> Result<(StatusCode, Written<CreatedBody>), Problem> {
-    let KeyBody { name, scopes, resources, lasting_seconds } = body;
-    let new = NewKey { name, scopes, resources, lasting_seconds };
+    let new = body.wanted();
     let created = tokio::task::block_in_place(|| app.access.create(&new));
     let (key, secret) = created.map_err(|error| refused(&error))?;
     app.audit.note(

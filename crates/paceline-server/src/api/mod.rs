@@ -5,6 +5,8 @@ pub(crate) mod answers;
 pub(crate) mod bodies;
 pub(crate) mod dashboard;
 pub(crate) mod events;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 pub(crate) mod history;
 pub(crate) mod keys;
 pub(crate) mod looks;
@@ -15,3 +17,6 @@ mod rights;
 pub(crate) mod session;
 pub(crate) mod views;
 pub(crate) mod watch;
+
+#[cfg(feature = "fuzzing")]
+pub(crate) use fuzzing::{read_bodies, read_queries};

@@ -165,11 +165,13 @@ impl Server {
         lines.join("\n") + "\n"
     }
 
-    /// Serves until SIGTERM or SIGINT, and reads all files again at SIGHUP.
-    pub async fn run_until_signalled(self) -> io::Result<()> {
+    /// Serves until SIGTERM or SIGINT, and reads all files again at SIGHUP. `ready` is called once signals are heeded: who
+    /// is told that it runs may end it at once.
+    pub async fn run_until_signalled(self, ready: impl FnOnce(&Self)) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hang_up = signal(SignalKind::hangup())?;
+        ready(&self);
         let (app, tls) = (Arc::clone(&self.app), self.tls.clone());
         let reloads = tokio::spawn(async move {
             while hang_up.recv().await.is_some() {

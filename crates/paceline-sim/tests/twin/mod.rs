@@ -25,6 +25,7 @@ pub mod msgpack;
 pub mod served;
 pub mod server;
 pub mod sessions;
+pub mod wired;
 
 use std::collections::BTreeSet;
 

@@ -130,8 +130,7 @@ impl StateFile {
         self.try_disk()?;
         let beside = self.path.with_added_extension("new");
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&beside)?;
-        let mut bytes = Vec::from(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        let mut bytes = front();
         self.number += 1;
         bytes.extend(group(self.number, self.image.iter().map(|(name, value)| (&**name, &**value))));
         file.write_all(&bytes)?;
@@ -158,18 +157,35 @@ fn lock_of(path: &Path) -> Result<File, HostError> {
     }
 }
 
+/// Returns what stands before the first group.
+pub(super) fn front() -> Vec<u8> {
+    let mut bytes = Vec::from(MAGIC);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes
+}
+
 fn group<'a>(number: u64, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Vec<u8> {
+    framed(&content(number, pairs))
+}
+
+/// Returns what a group has in it: its number, and its pairs.
+pub(super) fn content<'a>(number: u64, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Vec<u8> {
     let mut content = Vec::from(number.to_le_bytes());
     for part in pairs.flat_map(|(name, value)| [name, value]) {
         content.extend_from_slice(&size(part.len()).to_le_bytes());
         content.extend_from_slice(part);
     }
+    content
+}
+
+/// Returns a group that has this in it.
+pub(super) fn framed(content: &[u8]) -> Vec<u8> {
     let length = size(content.len());
     let mut group = Vec::with_capacity(GROUP + content.len());
     group.extend_from_slice(&length.to_le_bytes());
     group.extend_from_slice(&(!length).to_le_bytes());
-    group.extend_from_slice(&checksum(&content).to_le_bytes());
-    group.extend_from_slice(&content);
+    group.extend_from_slice(&checksum(content).to_le_bytes());
+    group.extend_from_slice(content);
     group
 }
 
@@ -184,7 +200,7 @@ fn checksum(bytes: &[u8]) -> u64 {
 }
 
 /// Reads a file: its format, what it keeps, the number of its last group, and where that ends.
-fn parse(path: &Path, bytes: &[u8]) -> Result<(u32, Image, u64, usize), HostError> {
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(u32, Image, u64, usize), HostError> {
     let damaged = |at: usize| HostError::Damaged { path: path.to_owned(), at: at as u64 };
     let front = bytes.split_first_chunk::<8>().filter(|(magic, _)| *magic == MAGIC);
     let version = front.and_then(|(_, rest)| rest.first_chunk()).ok_or_else(|| damaged(0))?;

@@ -11,6 +11,8 @@ mod configure;
 mod disk_tests;
 mod error;
 mod file;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod journal;
 mod look;
 mod marks;

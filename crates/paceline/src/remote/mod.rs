@@ -13,6 +13,7 @@ mod websocket;
 pub use serve::{Ended, Guard, Incoming, Observer, Outgoing, Service, Terms, serve_connection};
 pub use websocket::serve_stream;
 
+pub use crate::store::remote::{Dial, Stream};
 pub use crate::wire::{LARGEST, PROTOCOL};
 
 /// Makes a link of its own to the ledgers on Redis that a URL names, for a server that forwards sessions there.

@@ -116,8 +116,8 @@ pub(crate) fn run(args: &Args) -> Result<Done, Failure> {
     runtime()?.block_on(async {
         let server = Server::start(settings).await.map_err(failure)?;
         // Whoever started it may have gone.
-        anstream::eprint!("{}", server.greeting());
-        server.run_until_signalled().await.map_err(Failure::io("signals"))
+        let greet = |server: &Server| anstream::eprint!("{}", server.greeting());
+        server.run_until_signalled(greet).await.map_err(Failure::io("signals"))
     })?;
     Ok(Done::well(String::new()))
 }

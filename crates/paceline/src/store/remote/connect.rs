@@ -25,7 +25,7 @@ use crate::store::shared::url::Reason;
 use crate::wire::{Down, LARGEST, PROTOCOL, Up, read_down, write_up};
 
 /// What bytes go over.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 

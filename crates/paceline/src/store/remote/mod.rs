@@ -3,13 +3,17 @@
 mod carrier;
 mod connect;
 mod connection;
+mod dial;
 mod failure;
 mod link;
 #[cfg(all(unix, feature = "host"))]
 mod local;
 #[cfg(all(unix, feature = "host"))]
-mod place;
+pub(crate) mod place;
 mod url;
+
+pub use connect::Stream;
+pub use dial::Dial;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Where on this host a local store has its socket and its lock: in a folder of the user's that nobody else can enter.
+//! Where on this host a local store has its socket and its lock, and a published process its socket: in a folder of the
+//! user's that nobody else can enter.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -24,13 +25,12 @@ pub(super) struct Files {
 pub(super) struct Lock(File);
 
 /// How long the path of a socket may be; the kernel's bound is 108 on the shortest of systems 104.
-const LONGEST: usize = 103;
+pub(crate) const LONGEST: usize = 103;
 
 impl Files {
     /// Returns where the files of this name are, and makes sure of their folder.
     pub(super) fn of(name: &str) -> Result<Self, LinkError> {
-        let folder = folder();
-        secure(&folder)?;
+        let folder = secured()?;
         let socket = folder.join(format!("{name}.sock"));
         if socket.as_os_str().len() > LONGEST {
             return Err(LinkError::Fatal(format!(
@@ -87,7 +87,15 @@ impl Lock {
     }
 }
 
-fn folder() -> PathBuf {
+/// Returns the folder, made sure of.
+pub(crate) fn secured() -> Result<PathBuf, LinkError> {
+    let folder = folder();
+    secure(&folder)?;
+    Ok(folder)
+}
+
+/// Returns the folder of the user, whether it is there or not.
+pub(crate) fn folder() -> PathBuf {
     let user = rustix::process::geteuid().as_raw();
     let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     // A program without a login finds those of the user who has one.
@@ -120,7 +128,7 @@ fn secure(folder: &Path) -> Result<(), LinkError> {
         return Ok(());
     };
     Err(LinkError::Fatal(format!(
-        "{} is not safe for a local store's socket: {fault}; remove it, or name another XDG_RUNTIME_DIR",
+        "{} is not safe for sockets of paceline: {fault}; remove it, or name another XDG_RUNTIME_DIR",
         folder.display()
     )))
 }
