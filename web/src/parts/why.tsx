@@ -31,7 +31,7 @@ export function Why({ resource }: { resource: Watched }) {
                     <td class="number">{count(lane.waiting)}</td>
                     <td class="number">{lane.waiting > 0 && lane.oldest_seconds != null ? span(lane.oldest_seconds) : "–"}</td>
                     <td>{lane.waiting === 0 ? "–" : resource.paused ? "the pause" : limit ? limitWords(limit) : "those before it"}
-                      {limit && held?.set_aside != null && <span class="faint"> (the first want {count(held.set_aside)}, {count(limit.left)} left)</span>}</td>
+                      {limit && held?.set_aside != null && <span class="faint"> (the first want {count(held.set_aside)}, {count(held.left ?? 0)} left)</span>}</td>
                     <td>{lane.waiting === 0 || !held ? "–" : readyWords(held)}</td>
                     <td class="number">{count(lane.granted)}</td>
                   </tr>

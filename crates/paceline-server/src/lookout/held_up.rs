@@ -27,6 +27,8 @@ pub(crate) struct HeldUpBody {
     limit: Option<String>,
     /// What is set aside of it for those who come first, the first of this lane among them.
     set_aside: Option<u64>,
+    /// What is left of it; below zero is debt.
+    left: Option<i64>,
     /// After what time the limit has room for them; absent where that takes releases.
     ready_in_seconds: Option<f64>,
 }
@@ -84,6 +86,7 @@ fn body(lane: &LaneView, explanation: &Explanation) -> HeldUpBody {
         lane: lane.name.as_deref().map(str::to_owned),
         limit: binds.map(|binding| binding.limit.to_string()),
         set_aside: binds.map(|binding| binding.set_aside),
+        left: binds.map(|binding| binding.left),
         ready_in_seconds: binds
             .filter(|binding| binding.ready_in != NEVER)
             .and_then(|binding| seconds(binding.ready_in)),
