@@ -14,6 +14,8 @@ interface Reader {
 
 /// How long nothing may come: the server says something every 5 to 15 seconds.
 const SILENCE_MS = 25_000;
+/// How long a stream may take to begin: a connection to a server that stopped may hang.
+const BEGIN_MS = 6_000;
 const LONGEST_PAUSE_MS = 5_000;
 
 /// Follows a stream, again and again, until the returned function is called.
@@ -25,12 +27,14 @@ export function follow(reader: Reader): () => void {
 
   async function once(): Promise<void> {
     abort = new AbortController();
-    let silence = window.setTimeout(() => abort.abort(), SILENCE_MS);
+    let silence = window.setTimeout(() => abort.abort(), BEGIN_MS);
     try {
       const headers: Record<string, string> = { Accept: "text/event-stream" };
       if (lastId) headers["Last-Event-ID"] = lastId;
       const response = await request(reader.path, { headers, signal: abort.signal });
       if (!response.body) throw new Failure(0, "The server does not answer.");
+      window.clearTimeout(silence);
+      silence = window.setTimeout(() => abort.abort(), SILENCE_MS);
       reader.onStanding("live");
       const lines = response.body.pipeThrough(new TextDecoderStream()).getReader();
       let rest = "";
