@@ -65,11 +65,8 @@ fn a_store_on_redis_is_seen_and_nothing_changes() {
     let text = printed(&["top", "--store", &url, "--once"]);
     assert!(text.contains("gpt waits for tokens per hour: 100 of 1,000 left"), "{text}");
     let told = run(&["top", "--store", &url, "--json"]).json();
-    assert_eq!(
-        told["ledgers"][0]["resources"][0]["lanes"][0]["demand"],
-        serde_json::json!([["tokens", 400]]),
-        "{told}"
-    );
+    let demand = told["ledgers"][0]["resources"][0]["lanes"][0]["demand"].as_array();
+    assert!(demand.is_some_and(|all| all.contains(&serde_json::json!(["tokens", 400]))), "{told}");
     let goes = told["lines"][0]["head_goes_in_seconds"].as_f64();
     assert!(
         goes.is_some_and(|seconds| (1_000.0..=1_080.0).contains(&seconds)),
