@@ -691,6 +691,6 @@ def test_a_limit_that_is_nearly_used_up_is_told(clock: paceline.ManualClock) -> 
     assert limiter.near_limits().wait() == [near]
     told = next(event for event in events if event.kind == "near_limit")
     assert told.facts == near
-    clock.advance(60)
+    clock.advance(70)
     assert limiter.near_limits().wait() == []
     assert next(events).kind == "no_longer_near"
