@@ -95,11 +95,11 @@ impl Limiter {
     /// the log. Nothing looks by itself: the control plane does each second.
     ///
     /// ```
-    /// use paceline::{Demand, Event, Limiter, config::Config};
+    /// use paceline::{Demand, Limiter, Usage, config::Config};
     ///
     /// let text = "resources: {gpt: {tokens_per_minute: 1_000, warn_at: 80%}}";
     /// let limiter = Limiter::builder().private().config(Config::parse("here", text)?).build()?;
-    /// limiter.resource("gpt")?.acquire(Demand::tokens(900)).wait()?.settle(&Demand::tokens(900).into());
+    /// limiter.resource("gpt")?.acquire(Demand::tokens(900)).wait()?.settle(Usage::tokens(900));
     /// let near = limiter.near_limits().wait()?;
     /// assert_eq!((near[0].used / 100, near[0].most), (9, 1_000));
     /// # Ok::<(), paceline::Error>(())
