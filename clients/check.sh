@@ -27,10 +27,10 @@ echo "== a TypeScript client of the OpenAPI document"
 
 echo "== requests at random by the OpenAPI document"
 # What waits on purpose is left out (polls, events, the watch), and keys, the first of which would shut all later requests out. No answer
-# may be a 5xx or other than documented.
+# may be a 5xx or other than documented. One worker: CPython before 3.11.8 and 3.12.2 cannot parse code in several threads.
 "$python" -m schemathesis.cli run "$PACELINE_URL/v1/openapi.json" \
     --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
     --exclude-path /v1/events --exclude-path /v1/watch --exclude-path /v1/session --exclude-path-regex '^/v1/(tickets|keys)' \
     --suppress-health-check filter_too_much --warnings off \
-    --request-timeout 30 --max-examples "${PACELINE_FUZZ:-25}" --seed 7 --workers 4 || { tail -20 "$home/log" >&2; exit 1; }
+    --request-timeout 30 --max-examples "${PACELINE_FUZZ:-25}" --seed 7 --workers 1 || { tail -20 "$home/log" >&2; exit 1; }
 kill -0 "$server" || { cat "$home/log" >&2; exit 1; }
